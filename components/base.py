@@ -1,0 +1,104 @@
+"""What every flavor is made of: its spec's base class, its component's base class, and what it is built with."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pulumi
+from pydantic import BaseModel, ConfigDict
+
+from terrace.targets import Target
+
+SpecT = TypeVar("SpecT", bound="FlavorSpec")
+OutputsT = TypeVar("OutputsT", bound="SlotOutputs")
+TargetT = TypeVar("TargetT", bound=Target)
+ContractT = TypeVar("ContractT", bound="SlotOutputs")
+
+
+class FlavorSpec(BaseModel):
+    """The options of one flavor. Each subclass sets ``flavor: Literal["<name>"] = "<name>"``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    flavor: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user name and its password, a secret."""
+
+    user: str
+    password: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class SlotOutputs:
+    """What a slot gives to the slots that require it; each slot has a subclass."""
+
+    def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
+        """Addresses that people and programs use, by service name."""
+        return {}
+
+    def connection(self) -> Mapping[str, pulumi.Input[str]]:
+        """Environment variables that connect a project to this slot; secrets are Pulumi secrets."""
+        return {}
+
+    def credentials(self) -> Mapping[str, Account]:
+        """Accounts of people, by service name."""
+        return {}
+
+
+class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
+    """A flavor's component resource.
+
+    Subclasses name their type token, their spec, the slots they require, and the targets they support, and
+    write :meth:`build`.
+    """
+
+    token: ClassVar[str]
+    spec_type: ClassVar[type[FlavorSpec]]
+    requires: ClassVar[tuple[str, ...]] = ()
+    supports: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self, spec: SpecT, target: Target, inputs: Inputs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(self.token, spec.flavor, None, opts)
+        self.target = target
+        self.outputs: OutputsT = self.build(spec, inputs)
+        self.register_outputs(dict(self.outputs.endpoints()))
+
+    def on(self, kind: type[TargetT]) -> TargetT:
+        """Return the target as the kind that the flavor supports.
+
+        Raises:
+            TypeError: The blueprint put the flavor on a target that it does not support (a defect of Terrace).
+        """
+        if not isinstance(self.target, kind):
+            raise TypeError(f"{self.token} does not run on {self.target.name}")
+        return self.target
+
+    @abc.abstractmethod
+    def build(self, spec: SpecT, inputs: Inputs) -> OutputsT:
+        """Declare the flavor's resources and return what its slot promises."""
+
+
+class Inputs:
+    """The outputs of the slots that a component requires."""
+
+    def __init__(self, outputs: Mapping[str, SlotOutputs]) -> None:
+        self._outputs = outputs
+
+    def of(self, slot: str, contract: type[ContractT]) -> ContractT:
+        """Return the outputs of ``slot`` as its contract's type.
+
+        Raises:
+            TypeError: The slot's flavor does not keep the contract (a defect of that flavor).
+        """
+        outputs: Any = self._outputs[slot]
+        if not isinstance(outputs, contract):
+            raise TypeError(f"{slot} gives {type(outputs).__name__}, not {contract.__name__}")
+        return outputs

@@ -1,0 +1,58 @@
+"""A DVC remote in the artifact store, served by the gateway.
+
+Provides DVC's HTTP remote (``method: PUT``) behind the gateway's account. What is stored is named by its content
+and can be added, never changed or deleted. Leaves out garbage collection.
+
+Upstream: https://dvc.org/doc/user-guide/data-management/remote-storage/http, written for DVC 3.67.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from components.artifact_store import ArtifactStoreOutputs
+from components.base import Component, FlavorSpec, Inputs
+from components.data_versioning import DataVersioningOutputs
+from components.gateway import GatewayOutputs
+from terrace.targets.base import Service
+from terrace.targets.host import HostTarget
+
+PATH = "/dvc/"
+
+
+class DVCSpec(FlavorSpec):
+    """Options of the remote."""
+
+    flavor: Literal["dvc"] = "dvc"
+    upload_mb: int = Field(4096, ge=1, description="Largest file (MiB) that can be stored.")
+
+
+class DVC(Component[DVCSpec, DataVersioningOutputs]):
+    """A DVC remote."""
+
+    token: ClassVar[str] = "terrace:data_versioning:DVC"
+    spec_type: ClassVar[type[FlavorSpec]] = DVCSpec
+    requires: ClassVar[tuple[str, ...]] = ("artifact_store", "gateway")
+    supports: ClassVar[tuple[str, ...]] = ("host",)
+
+    def build(self, spec: DVCSpec, inputs: Inputs) -> DataVersioningOutputs:
+        """Make the folder, owned by the gateway's user, and the route to it."""
+        target = self.on(HostTarget)
+        gateway = inputs.of("gateway", GatewayOutputs)
+        store = inputs.of("artifact_store", ArtifactStoreOutputs).provision("dvc", gateway.service, self)
+        target.role(
+            "gateway_folder",
+            "dvc",
+            {
+                "gateway_folder_route": PATH,
+                "gateway_folder_path": store.folder,
+                "gateway_folder_upload_mb": spec.upload_mb,
+            },
+            parent=self,
+            after=[store.resource],
+        )
+        url = gateway.url + PATH
+        target.services.append(Service("data_versioning", spec.flavor, "dvc", url, "", gateway.port))
+        return DataVersioningOutputs(url)

@@ -1,0 +1,25 @@
+"""Programs of the platform's own that run beside a service: kept as source here, shipped as a workload's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from terrace.workload import File
+
+COMPONENTS = Path(__file__).parent
+
+
+def program_files(slot: str, program: str) -> tuple[File, ...]:
+    """Return the source files of ``components/<slot>/programs/<program>``, to be run with ``$(CONFIG)`` as path.
+
+    ``program`` is a package's folder or a single module's file name.
+
+    Raises:
+        FileNotFoundError: There is no such program (a defect of the flavor).
+    """
+    root = COMPONENTS / slot / "programs"
+    source = root / program
+    modules = sorted(source.glob("*.py")) if source.is_dir() else [source]
+    return tuple(
+        File(str(module.relative_to(root)), module.read_text(encoding="utf-8")) for module in modules
+    )

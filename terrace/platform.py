@@ -1,0 +1,72 @@
+"""A blueprint as Pulumi resources: one root component, one component per slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+
+from components.base import Account, Inputs, SlotOutputs
+from terrace import graph
+from terrace.targets.host import HostTarget
+
+if TYPE_CHECKING:
+    from terrace.catalog import Catalog
+    from terrace.resolve import Blueprint
+
+
+class Platform(pulumi.ComponentResource):
+    """Everything that a blueprint asks for.
+
+    Attributes:
+        endpoints: Addresses by service name.
+        connection: Environment variables that connect a project to the platform; a secret.
+        credentials: Accounts of people by service name; a secret.
+        services: What runs, with where its health can be seen.
+        inventory: The Ansible inventory that makes the same hosts without Pulumi; a secret.
+    """
+
+    def __init__(self, blueprint: Blueprint, catalog: Catalog) -> None:
+        super().__init__("terrace:platform:Platform", blueprint.name)
+        self.target = HostTarget(blueprint, parent=self)
+        self._slots: dict[str, SlotOutputs] = {}
+        for slot in graph.order(blueprint, catalog):
+            self._slots[slot] = self._build(slot, blueprint, catalog)
+        self.endpoints = self._merged("endpoints")
+        self.connection = pulumi.Output.secret(self._merged("connection"))
+        self.credentials = pulumi.Output.secret(self._merged("credentials"))
+        self.services = [vars(service) for service in self.target.services]
+        self.inventory = pulumi.Output.secret(self.target.inventory())
+        self.register_outputs({"endpoints": self.endpoints})
+
+    def _build(self, slot: str, blueprint: Blueprint, catalog: Catalog) -> SlotOutputs:
+        spec = blueprint.slots[slot]
+        flavor = catalog.component(slot, spec.flavor)
+        inputs = Inputs({required: self._slots[required] for required in flavor.requires})
+        outputs: SlotOutputs = flavor(spec, self.target, inputs, pulumi.ResourceOptions(parent=self)).outputs
+        return outputs
+
+    def _merged(self, part: str) -> dict[str, Any]:
+        return {
+            name: vars(value) if isinstance(value, Account) else value
+            for outputs in self._slots.values()
+            for name, value in getattr(outputs, part)().items()
+        }
+
+
+def build(blueprint: Blueprint, catalog: Catalog) -> Platform:
+    """Declare the platform and export its stack outputs.
+
+    Outputs: ``tier`` and ``target`` (plain), ``endpoints`` {name: URL}, ``services`` [{slot, flavor, name, url,
+    probe_url, probe_port}], and the secrets ``connection`` {variable: value}, ``credentials``
+    {name: {user, password}} and ``inventory`` (Ansible's YAML inventory as data).
+    """
+    platform = Platform(blueprint, catalog)
+    pulumi.export("tier", blueprint.tier)
+    pulumi.export("target", blueprint.target)
+    pulumi.export("endpoints", platform.endpoints)
+    pulumi.export("services", platform.services)
+    pulumi.export("connection", platform.connection)
+    pulumi.export("credentials", platform.credentials)
+    pulumi.export("inventory", platform.inventory)
+    return platform

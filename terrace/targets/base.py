@@ -1,0 +1,58 @@
+"""What every target can do."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pulumi
+
+from terrace.workload import Workload
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service as `status` and people see it.
+
+    Args:
+        slot: The slot that it belongs to.
+        flavor: The flavor that made it.
+        name: Unique within the environment.
+        url: Where a person or program of the team reaches it.
+        probe_url: Where its health is asked; empty when it is asked over ``probe_port`` alone.
+        probe_port: The TCP port that it listens on.
+    """
+
+    slot: str
+    flavor: str
+    name: str
+    url: pulumi.Input[str]
+    probe_url: str
+    probe_port: int
+
+
+class Target(abc.ABC):
+    """Realises workloads. One instance per platform; it also collects the services that it was asked to run."""
+
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self.services: list[Service] = []
+
+    @abc.abstractmethod
+    def run(
+        self, workload: Workload, parent: pulumi.Resource, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.Resource:
+        """Keep ``workload`` running.
+
+        Args:
+            workload: What to run.
+            parent: The component that it belongs to.
+            after: Resources that must be complete before it starts.
+        """
+
+    @abc.abstractmethod
+    def address(self, workload: Workload, port: str) -> str:
+        """Return ``http://…`` for other workloads of the platform to reach ``port`` of ``workload``."""

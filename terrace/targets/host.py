@@ -1,0 +1,178 @@
+"""The host target: every workload becomes one run of an Ansible role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pulumi
+
+from terrace.host_provider import Host, HostRole
+from terrace.targets.base import Target
+from terrace.workload import Probe, Workload
+
+if TYPE_CHECKING:
+    from terrace.resolve import Blueprint
+
+LOCKS = Path(__file__).parents[2] / "components" / "locks"
+PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA)\)")
+
+
+class HostTarget(Target):
+    """One machine, configured by Ansible. Services listen on loopback; the gateway is the one entrance."""
+
+    name: ClassVar[str] = "host"
+
+    def __init__(self, blueprint: Blueprint, parent: pulumi.Resource) -> None:
+        super().__init__()
+        self.environment = blueprint.environment
+        self._network = {
+            "terrace_environment": blueprint.environment,
+            "terrace_package_index": blueprint.network.package_index or "",
+            "terrace_proxy": blueprint.network.proxy or "",
+        }
+        host = blueprint.hosts[0]
+        self.roles: list[dict[str, Any]] = []
+        self._host = Host(
+            "host",
+            connection=host.model_dump(mode="json"),
+            environment=blueprint.environment,
+            project=pulumi.get_project(),
+            opts=pulumi.ResourceOptions(parent=parent),
+        )
+        self._base = self.role("base", "base", {"base_project": pulumi.get_project()}, parent)
+
+    def role(
+        self,
+        role: str,
+        instance: str,
+        variables: Mapping[str, Any],
+        parent: pulumi.Resource,
+        after: Sequence[pulumi.Resource] = (),
+    ) -> HostRole:
+        """Converge the Ansible role ``role`` for ``instance`` on the host.
+
+        Args:
+            role: A folder of ``ansible/roles``.
+            instance: What the role is run for; unique together with ``role``.
+            variables: The role's variables; may hold outputs and secrets.
+            parent: The component that it belongs to.
+            after: Resources that must be complete before.
+        """
+        everything = {**self._network, **variables}
+        self.roles.append({"role": role, "instance": instance, "variables": everything})
+        return HostRole(
+            f"{instance}-{role}" if role != instance else role,
+            host=self._host,
+            role=role,
+            instance=instance,
+            variables=everything,
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=[*self._needed(role), *after]),
+        )
+
+    def run(
+        self, workload: Workload, parent: pulumi.Resource, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.Resource:
+        """Keep ``workload`` running by the generic role ``service``."""
+        return self.role("service", workload.name, self._service_variables(workload), parent, after)
+
+    def address(self, workload: Workload, port: str) -> str:
+        """Return the loopback address of ``port``."""
+        return f"http://127.0.0.1:{workload.port(port)}"
+
+    def user(self, service: str) -> str:
+        """Return the name of the system user that ``service`` runs as."""
+        return f"terrace-{self.environment}-{service}"
+
+    def data_folder(self, service: str) -> str:
+        """Return the folder that outlives restarts, upgrades, and a destroy that keeps data."""
+        return f"/var/lib/terrace/{self.environment}/{service}"
+
+    @property
+    def ca_file(self) -> str:
+        """Where the host keeps the certificate of the environment's own CA."""
+        return f"/etc/terrace/{self.environment}/ca.crt"
+
+    def inventory(self) -> pulumi.Output[Any]:
+        """Return what ``ansible-playbook playbooks/site.yml`` needs to do the same without Pulumi."""
+        return pulumi.Output.from_input(
+            {"all": {"hosts": {"host": {"ansible_connection": "local", "terrace_roles": self.roles}}}}
+        )
+
+    def _needed(self, role: str) -> list[pulumi.Resource]:
+        return [self._host] if role == "base" else [self._host, self._base]
+
+    def _service_variables(self, workload: Workload) -> dict[str, Any]:
+        fill = self._filler(workload.name)
+        lock = workload.artifact.lock
+        return {
+            "service_name": workload.name,
+            "service_python_lock": (LOCKS / f"{lock}.txt").read_text(encoding="utf-8") if lock else "",
+            "service_packages": list(workload.artifact.packages),
+            "service_files": [{"path": file.path, "content": fill(file.content)} for file in workload.files],
+            "service_environment": {
+                name: fill(value) for name, value in {**workload.environment, **workload.secrets}.items()
+            },
+            "service_setup": [
+                {"name": step.name, "command": [fill(word) for word in step.command]}
+                for step in workload.setup
+            ],
+            "service_processes": [
+                {
+                    "name": process.name,
+                    "command": [fill(word) for word in process.command],
+                    "memory_mb": process.memory_mb,
+                    "stop_seconds": process.stop_seconds,
+                }
+                for process in workload.processes
+            ],
+            "service_writes": list(workload.writes),
+            **_edges(workload),
+        }
+
+    def _filler(self, service: str) -> Callable[[pulumi.Input[str]], pulumi.Input[str]]:
+        places = {
+            "BIN": f"/opt/terrace/{self.environment}/{service}/venv/bin",
+            "CONFIG": f"/etc/terrace/{self.environment}/{service}",
+            "DATA": self.data_folder(service),
+        }
+
+        def fill_text(text: str) -> str:
+            return PLACEHOLDER.sub(lambda match: places[match.group(1)], text)
+
+        def fill(value: pulumi.Input[str]) -> pulumi.Input[str]:
+            return fill_text(value) if isinstance(value, str) else pulumi.Output.from_input(value).apply(fill_text)
+
+        return fill
+
+
+def _edges(workload: Workload) -> dict[str, Any]:
+    """Return how others reach the workload: ports, probe, routes, metrics."""
+    return {
+        "service_ports": [port.number for port in workload.ports],
+        "service_probe": _probe(workload, workload.probe) if workload.probe else {},
+        "service_routes": [
+            {
+                "path": route.path,
+                "port": workload.port(route.port),
+                "auth": route.auth,
+                "keep_path": route.keep_path,
+                "body_mb": route.body_mb,
+            }
+            for route in workload.routes
+        ],
+        "service_metrics": [
+            {"port": workload.port(metrics.port), "path": metrics.path} for metrics in workload.metrics
+        ],
+    }
+
+
+def _probe(workload: Workload, probe: Probe) -> dict[str, Any]:
+    return {
+        "port": workload.port(probe.port),
+        "path": probe.path,
+        "status": probe.status,
+        "timeout_seconds": probe.timeout_seconds,
+    }

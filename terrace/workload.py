@@ -1,0 +1,138 @@
+"""What a long-running service needs, with no word of where it runs.
+
+A flavor describes a :class:`Workload`; a target realises it. In commands, files, and environment values a workload
+names places only by these variables, which each target replaces before anything runs:
+
+- ``$(BIN)`` the folder of the artifact's executables,
+- ``$(CONFIG)`` the folder that holds the workload's files,
+- ``$(DATA)`` the folder that outlives restarts and upgrades.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pulumi
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The software itself, once per kind of target.
+
+    Args:
+        lock: Name of a hash-locked requirements file, ``components/locks/<lock>.txt``, for a Python service.
+        packages: Debian packages, for a service that the distribution maintains.
+    """
+
+    lock: str | None = None
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Port:
+    """A TCP port that a process listens on; on a host it is bound to loopback."""
+
+    name: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process that is kept running.
+
+    Args:
+        name: Unique within the workload.
+        command: The program and its arguments; never holds a secret.
+        memory_mb: The most memory (MiB) that one operating-system process of it may take.
+        stop_seconds: How long it may take to end by itself after SIGTERM.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    memory_mb: int
+    stop_seconds: int = 20
+
+
+@dataclass(frozen=True)
+class SetupStep:
+    """A command that prepares the workload (a migration, say) before its processes start.
+
+    It runs as the workload's user whenever the workload's artifact, files, or environment changed, so it must
+    be safe to repeat.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file in ``$(CONFIG)``, readable by the workload's user alone."""
+
+    path: str
+    content: pulumi.Input[str]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How to see that the workload is healthy: an HTTP GET answered with ``status``."""
+
+    port: str
+    path: str
+    status: int = 200
+    timeout_seconds: int = 120
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path of the gateway that leads to the workload.
+
+    Args:
+        path: Begins and ends with a slash, ``/mlflow/``.
+        port: Name of the port that it leads to.
+        auth: ``gateway`` when the gateway asks for an account, ``own`` when the workload itself does.
+        keep_path: Whether the workload sees the path as the client sent it.
+        body_mb: The largest request body (MiB) that is let through.
+    """
+
+    path: str
+    port: str
+    auth: Literal["gateway", "own"]
+    keep_path: bool = False
+    body_mb: int = 16
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A page of Prometheus metrics."""
+
+    port: str
+    path: str = "/metrics"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A service with everything that it needs.
+
+    ``environment`` is plain, ``secrets`` is not; processes and setup steps see both. ``writes`` names folders
+    outside ``$(DATA)`` that it may write to.
+    """
+
+    name: str
+    artifact: Artifact
+    processes: tuple[Process, ...]
+    ports: tuple[Port, ...] = ()
+    setup: tuple[SetupStep, ...] = ()
+    files: tuple[File, ...] = ()
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    writes: tuple[pulumi.Input[str], ...] = ()
+    probe: Probe | None = None
+    routes: tuple[Route, ...] = ()
+    metrics: tuple[Metrics, ...] = ()
+
+    def port(self, name: str) -> int:
+        """Return the number of the port called ``name``."""
+        return next(port.number for port in self.ports if port.name == name)
