@@ -1,0 +1,1 @@
+"""What a platform is made of: one folder per slot, one file per flavor."""

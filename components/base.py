@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -54,18 +54,17 @@ class SlotOutputs:
 class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
     """A flavor's component resource.
 
-    Subclasses name their type token, their spec, the slots they require, and the targets they support, and
-    write :meth:`build`.
+    Subclasses name their type token, their spec, the slots they require, the slots they use where the blueprint
+    has them, and the targets they support, and write :meth:`build`.
     """
 
     token: ClassVar[str]
     spec_type: ClassVar[type[FlavorSpec]]
     requires: ClassVar[tuple[str, ...]] = ()
+    uses: ClassVar[tuple[str, ...]] = ()
     supports: ClassVar[tuple[str, ...]]
 
-    def __init__(
-        self, spec: SpecT, target: Target, inputs: Inputs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, spec: SpecT, target: Target, inputs: Inputs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(self.token, spec.flavor, None, opts)
         self.target = target
         self.outputs: OutputsT = self.build(spec, inputs)
@@ -87,7 +86,7 @@ class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
 
 
 class Inputs:
-    """The outputs of the slots that a component requires."""
+    """The outputs of the slots that a component requires or uses."""
 
     def __init__(self, outputs: Mapping[str, SlotOutputs]) -> None:
         self._outputs = outputs
@@ -102,3 +101,15 @@ class Inputs:
         if not isinstance(outputs, contract):
             raise TypeError(f"{slot} gives {type(outputs).__name__}, not {contract.__name__}")
         return outputs
+
+    def optional(self, slot: str, contract: type[ContractT]) -> ContractT | None:
+        """Return the outputs of ``slot`` as its contract's type, or None where the blueprint has no such slot.
+
+        Raises:
+            TypeError: The slot's flavor does not keep the contract (a defect of that flavor).
+        """
+        return self.of(slot, contract) if slot in self._outputs else None
+
+    def all(self) -> Iterable[SlotOutputs]:
+        """Return the outputs of every slot that is there."""
+        return self._outputs.values()

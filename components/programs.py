@@ -20,6 +20,4 @@ def program_files(slot: str, program: str) -> tuple[File, ...]:
     root = COMPONENTS / slot / "programs"
     source = root / program
     modules = sorted(source.glob("*.py")) if source.is_dir() else [source]
-    return tuple(
-        File(str(module.relative_to(root)), module.read_text(encoding="utf-8")) for module in modules
-    )
+    return tuple(File(str(module.relative_to(root)), module.read_text(encoding="utf-8")) for module in modules)

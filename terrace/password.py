@@ -36,7 +36,5 @@ class Password(dynamic.Resource, module="terrace", name="Password"):
             _PasswordProvider(),
             name,
             {"value": pulumi.Output.secret(secrets.token_urlsafe(PASSWORD_BYTES))},
-            pulumi.ResourceOptions(
-                parent=parent, ignore_changes=["value"], additional_secret_outputs=["value"]
-            ),
+            pulumi.ResourceOptions(parent=parent, ignore_changes=["value"], additional_secret_outputs=["value"]),
         )

@@ -42,7 +42,8 @@ class Platform(pulumi.ComponentResource):
     def _build(self, slot: str, blueprint: Blueprint, catalog: Catalog) -> SlotOutputs:
         spec = blueprint.slots[slot]
         flavor = catalog.component(slot, spec.flavor)
-        inputs = Inputs({required: self._slots[required] for required in flavor.requires})
+        wanted = {*flavor.requires, *flavor.uses}
+        inputs = Inputs({name: outputs for name, outputs in self._slots.items() if name in wanted})
         outputs: SlotOutputs = flavor(spec, self.target, inputs, pulumi.ResourceOptions(parent=self)).outputs
         return outputs
 

@@ -25,9 +25,7 @@ class DatabaseAccess:
     def url(self, scheme: str = "postgresql") -> pulumi.Output[str]:
         """Return the connection URL with the password in it, a secret."""
         return self.password.apply(
-            lambda password: (
-                f"{scheme}://{self.user}:{quote(password, safe='')}@{self.host}:{self.port}/{self.name}"
-            )
+            lambda password: f"{scheme}://{self.user}:{quote(password, safe='')}@{self.host}:{self.port}/{self.name}"
         )
 
 

@@ -17,10 +17,12 @@ class FeatureStoreOutputs(SlotOutputs):
 
     Args:
         url: Where online features are asked for, through the gateway.
+        project: The Feast project that projects apply their features to.
         database: Where its registry, offline store, and online store live, each in a schema of its own.
     """
 
     url: str
+    project: str
     database: DatabaseAccess
 
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
@@ -30,6 +32,7 @@ class FeatureStoreOutputs(SlotOutputs):
     def connection(self) -> Mapping[str, pulumi.Input[str]]:
         """Return what a Feast client's ``feature_store.yaml`` needs."""
         return {
+            "FEATURE_STORE_PROJECT": self.project,
             "FEATURE_STORE_HOST": self.database.host,
             "FEATURE_STORE_PORT": str(self.database.port),
             "FEATURE_STORE_DATABASE": self.database.name,

@@ -9,8 +9,8 @@ Upstream: https://mlflow.org/docs/latest/self-hosting/, written for MLflow 3.18.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import pulumi
@@ -27,7 +27,7 @@ from terrace.targets.base import Service
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
 
 ADMIN = "admin"
-ACCOUNTS = (ADMIN, "projects", "serving")
+ACCOUNTS = (ADMIN, "projects", "serving")  # people, pipelines and notebooks, the serving slot
 PATH = "/mlflow/"
 
 
@@ -56,8 +56,8 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
         data, accounts_data = provision("mlflow", self), provision("mlflow_accounts", self)
         store = inputs.of("artifact_store", ArtifactStoreOutputs).provision("mlflow", "mlflow", self)
         accounts = {name: Account(name, Password(f"mlflow-{name}", self).value) for name in ACCOUNTS}
-        workload = self._workload(spec, gateway.address, store.folder)
-        workload = self._with_secrets(workload, data, accounts_data, accounts)
+        databases = _Databases(data, accounts_data)
+        workload = self._workload(spec, gateway, store, databases, accounts)
         self.target.run(workload, self, after=[data.resource, accounts_data.resource, store.resource])
         public_url = gateway.url + PATH.rstrip("/")
         url = self.target.address(workload, "http")
@@ -65,3 +65,79 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
             Service("tracking", spec.flavor, workload.name, public_url, f"{url}/health", spec.port)
         )
         return TrackingOutputs(url, public_url, gateway.ca_file, accounts)
+
+    def _workload(
+        self,
+        spec: MLflowSpec,
+        gateway: GatewayOutputs,
+        store: Store,
+        databases: _Databases,
+        accounts: Mapping[str, Account],
+    ) -> Workload:
+        return Workload(
+            name="mlflow",
+            artifact=Artifact(lock="mlflow"),
+            setup=(SetupStep("databases-and-accounts", ("$(BIN)/python", "$(CONFIG)/mlflow_accounts.py")),),
+            processes=(Process("server", _server_command(spec), spec.memory_mb),),
+            ports=(Port("http", spec.port),),
+            files=(
+                File("basic_auth.ini", _basic_auth(databases.accounts)),
+                *program_files("tracking", "mlflow_accounts.py"),
+            ),
+            environment={
+                "HOME": "$(DATA)",
+                "MLFLOW_ARTIFACTS_DESTINATION": store.folder,
+                "MLFLOW_AUTH_CONFIG_PATH": "$(CONFIG)/basic_auth.ini",
+                "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{spec.port},{gateway.address}",
+                "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": gateway.url,
+                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            },
+            secrets={
+                "MLFLOW_BACKEND_STORE_URI": databases.runs.url(),
+                "MLFLOW_FLASK_SERVER_SECRET_KEY": Password("mlflow-session-key", self).value,
+                "MLFLOW_AUTH_ADMIN_PASSWORD": accounts[ADMIN].password,
+                "MLFLOW_ACCOUNTS": _accounts(accounts),
+            },
+            writes=(store.folder,),
+            probe=Probe("http", "/health"),
+            routes=(Route(PATH, "http", auth="own", body_mb=spec.upload_mb),),
+            metrics=(Metrics("http"),),
+        )
+
+
+@dataclass(frozen=True)
+class _Databases:
+    runs: DatabaseAccess
+    accounts: DatabaseAccess
+
+
+def _server_command(spec: MLflowSpec) -> tuple[str, ...]:
+    serve = ("$(BIN)/mlflow", "server", "--app-name", "basic-auth", "--serve-artifacts")
+    where = ("--host", "127.0.0.1", "--port", str(spec.port), "--workers", str(spec.workers))
+    return (*serve, *where, "--expose-prometheus", "$(DATA)/metrics")
+
+
+def _basic_auth(database: DatabaseAccess) -> pulumi.Output[str]:
+    """Return MLflow's ``basic_auth.ini``, a secret: the database's URL holds a password."""
+    return database.url().apply(
+        lambda url: (
+            "[mlflow]\n"
+            "default_permission = EDIT\n"
+            f"database_uri = {url}\n"
+            f"admin_username = {ADMIN}\n"
+            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+            "auth_cache_ttl_seconds = 30\n"
+        )
+    )
+
+
+def _accounts(accounts: Mapping[str, Account]) -> pulumi.Output[str]:
+    """Return the accounts as JSON ``[{name, password, admin}]`` for the setup step, a secret."""
+    return pulumi.Output.json_dumps(
+        [
+            {"name": account.user, "password": account.password, "admin": account.user == ADMIN}
+            for account in accounts.values()
+        ]
+    )

@@ -116,8 +116,7 @@ class HostTarget(Target):
                 name: fill(value) for name, value in {**workload.environment, **workload.secrets}.items()
             },
             "service_setup": [
-                {"name": step.name, "command": [fill(word) for word in step.command]}
-                for step in workload.setup
+                {"name": step.name, "command": [fill(word) for word in step.command]} for step in workload.setup
             ],
             "service_processes": [
                 {

@@ -1,0 +1,128 @@
+"""Feast as the feature store.
+
+Provides a registry, an offline store, and an online store in one PostgreSQL database, each in a schema of its own,
+and Feast's feature server for online lookups. Projects apply their feature definitions to Feast's project that
+the option ``project`` names. Leaves out on-demand transformations in the server and a feature store per team.
+
+Upstream: https://docs.feast.dev/, written for Feast 0.67.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import pulumi
+from pydantic import Field
+
+from components.base import Component, FlavorSpec, Inputs
+from components.database import DatabaseAccess, DatabaseOutputs
+from components.feature_store import FeatureStoreOutputs
+from components.gateway import GatewayOutputs
+from terrace.targets.base import Service
+from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, Workload
+
+PATH = "/feast/"
+
+STORE = """\
+project: {project}
+provider: local
+entity_key_serialization_version: 3
+registry:
+  registry_type: sql
+  path: {registry_url}
+  cache_ttl_seconds: {cache_seconds}
+  sqlalchemy_config_kwargs: {{pool_pre_ping: true, connect_args: {{options: "-c search_path=registry"}}}}
+offline_store: &store
+  type: postgres
+  host: {host}
+  port: {port}
+  database: {database}
+  db_schema: offline
+  user: {user}
+  password: {password}
+online_store:
+  <<: *store
+  db_schema: online
+"""
+
+
+class FeastSpec(FlavorSpec):
+    """Options of the feature store."""
+
+    flavor: Literal["feast"] = "feast"
+    port: int = Field(16566, ge=1024, le=65535, description="TCP port of the feature server, on loopback.")
+    metrics_port: int = Field(16567, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
+    project: str = Field(
+        "terrace", pattern=r"^[a-z][a-z0-9_]*$", description="The Feast project that the server serves."
+    )
+    cache_seconds: int = Field(5, ge=1, le=3600, description="How soon new feature definitions are seen (seconds).")
+    memory_mb: int = Field(1024, ge=512, description="Most memory (MiB) of the server.")
+
+
+class Feast(Component[FeastSpec, FeatureStoreOutputs]):
+    """A Feast registry, its stores, and its feature server."""
+
+    token: ClassVar[str] = "terrace:feature_store:Feast"
+    spec_type: ClassVar[type[FlavorSpec]] = FeastSpec
+    requires: ClassVar[tuple[str, ...]] = ("database", "gateway")
+    supports: ClassVar[tuple[str, ...]] = ("host",)
+
+    def build(self, spec: FeastSpec, inputs: Inputs) -> FeatureStoreOutputs:
+        """Run the feature server on a database of its own."""
+        database = inputs.of("database", DatabaseOutputs).provision("feast", self)
+        workload = self._workload(spec, _store(spec, database))
+        self.target.run(workload, self, after=[database.resource])
+        url = inputs.of("gateway", GatewayOutputs).url + PATH
+        self.target.services.append(
+            Service(
+                "feature_store",
+                spec.flavor,
+                workload.name,
+                url,
+                self.target.address(workload, "http") + "/health",
+                spec.port,
+            )
+        )
+        return FeatureStoreOutputs(url, spec.project, database)
+
+    def _workload(self, spec: FeastSpec, store: pulumi.Input[str]) -> Workload:
+        serve = (
+            "$(BIN)/feast",
+            "--chdir",
+            "$(CONFIG)",
+            "serve",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(spec.port),
+        )
+        return Workload(
+            name="feast",
+            artifact=Artifact(lock="feast"),
+            processes=(Process("server", (*serve, "--metrics"), spec.memory_mb),),
+            ports=(Port("http", spec.port), Port("metrics", spec.metrics_port)),
+            files=(File("feature_store.yaml", store),),
+            environment={"FEAST_USAGE": "False", "HOME": "$(DATA)"},
+            probe=Probe("http", "/health"),
+            routes=(Route(PATH, "http", auth="gateway"),),
+            metrics=(Metrics("metrics"),),
+        )
+
+
+def _store(spec: FeastSpec, database: DatabaseAccess) -> pulumi.Output[str]:
+    """Return ``feature_store.yaml``, a secret: Feast takes the password from nowhere else."""
+
+    def fill(values: list[str]) -> str:
+        registry_url, password = values
+        return STORE.format(
+            project=spec.project,
+            registry_url=registry_url,
+            cache_seconds=spec.cache_seconds,
+            host=database.host,
+            port=database.port,
+            database=database.name,
+            user=database.user,
+            password=password,
+        )
+
+    return pulumi.Output.all(database.url("postgresql+psycopg"), database.password).apply(fill)

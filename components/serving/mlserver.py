@@ -1,0 +1,109 @@
+"""MLServer with its MLflow runtime.
+
+Provides the Open Inference Protocol v2 for the models whose version carries an alias in the registry, each with the
+libraries of its own lock. Leaves out several replicas and a GPU.
+
+Upstream: https://mlserver.readthedocs.io/, written for MLServer 1.7.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from components.base import Component, FlavorSpec, Inputs
+from components.gateway import GatewayOutputs
+from components.programs import program_files
+from components.registry import RegistryOutputs
+from components.serving import ServingOutputs
+from terrace.targets.base import Service
+from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, Workload
+
+PATH = "/serving/"
+
+
+class MLServerSpec(FlavorSpec):
+    """Options of the model server."""
+
+    flavor: Literal["mlserver"] = "mlserver"
+    port: int = Field(18080, ge=1024, le=65535, description="TCP port of the REST API, on loopback.")
+    grpc_port: int = Field(18081, ge=1024, le=65535, description="TCP port of the gRPC API, on loopback.")
+    metrics_port: int = Field(18082, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
+    sync_port: int = Field(18083, ge=1024, le=65535, description="TCP port of the deployer's metrics.")
+    workers: int = Field(1, ge=1, le=64, description="Inference processes per environment.")
+    memory_mb: int = Field(3072, ge=512, description="Most memory (MiB) of one process.")
+    alias: str = Field(
+        "production", pattern=r"^[a-z][a-z0-9_-]*$", description="The registry alias that deploys a version."
+    )
+    interval_seconds: int = Field(5, ge=1, le=600, description="How often the registry is asked (seconds).")
+
+
+class MLServer(Component[MLServerSpec, ServingOutputs]):
+    """A model server and the program that deploys into it."""
+
+    token: ClassVar[str] = "terrace:serving:MLServer"
+    spec_type: ClassVar[type[FlavorSpec]] = MLServerSpec
+    requires: ClassVar[tuple[str, ...]] = ("gateway", "registry")
+    supports: ClassVar[tuple[str, ...]] = ("host",)
+
+    def build(self, spec: MLServerSpec, inputs: Inputs) -> ServingOutputs:
+        """Run the server, empty at first; models come from the registry."""
+        workload = self._workload(spec, inputs.of("registry", RegistryOutputs))
+        self.target.run(workload, self)
+        url = inputs.of("gateway", GatewayOutputs).url + PATH
+        self.target.services.append(
+            Service(
+                "serving",
+                spec.flavor,
+                workload.name,
+                url,
+                self.target.address(workload, "http") + "/v2/health/ready",
+                spec.port,
+            )
+        )
+        return ServingOutputs(url)
+
+    def _workload(self, spec: MLServerSpec, registry: RegistryOutputs) -> Workload:
+        return Workload(
+            name="mlserver",
+            artifact=Artifact(lock="mlserver"),
+            processes=(
+                Process("server", ("$(BIN)/mlserver", "start", "$(DATA)/models"), spec.memory_mb, stop_seconds=30),
+                Process("sync", ("$(BIN)/python", "-m", "model_sync"), spec.memory_mb),
+            ),
+            ports=(
+                Port("http", spec.port),
+                Port("grpc", spec.grpc_port),
+                Port("metrics", spec.metrics_port),
+                Port("sync", spec.sync_port),
+            ),
+            files=(File("settings.json", _settings(spec)), *program_files("serving", "model_sync")),
+            environment={
+                "PYTHONPATH": "$(CONFIG)",
+                "HOME": "$(DATA)",
+                "MLFLOW_TRACKING_URI": registry.url,
+                "MLFLOW_TRACKING_USERNAME": registry.serving_account.user,
+                "MODEL_SYNC_ALIAS": spec.alias,
+                "MODEL_SYNC_INTERVAL": str(spec.interval_seconds),
+                "MODEL_SYNC_DATA": "$(DATA)",
+                "MODEL_SYNC_PORT": str(spec.sync_port),
+                "MLSERVER_URL": f"http://127.0.0.1:{spec.port}",
+            },
+            secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password},
+            probe=Probe("http", "/v2/health/ready"),
+            routes=(Route(PATH, "http", auth="gateway"),),
+            metrics=(Metrics("metrics"), Metrics("sync")),
+        )
+
+
+def _settings(spec: MLServerSpec) -> str:
+    settings = {
+        "host": "127.0.0.1",
+        "http_port": spec.port,
+        "grpc_port": spec.grpc_port,
+        "metrics_port": spec.metrics_port,
+        "parallel_workers": spec.workers,
+    }
+    return json.dumps(settings, indent=2)
