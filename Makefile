@@ -1,0 +1,56 @@
+# `make demo` and `make test` need python3 (3.11 or later) and root or sudo, and set up the rest themselves.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+export UV_PYTHON_DOWNLOADS ?= never
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+RUN := $(UV) run --frozen --no-sync
+READY := .venv/.ready
+ENV ?= local
+
+.PHONY: help demo test check format bench docs lock clean hooks
+
+help: ## Show what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Bring the platform up on this machine and run a real ML project through it
+	$(RUN) terrace demo $(ENV) --yes
+
+test: check ## Check everything, then run all tests, those against the live platform too
+	$(RUN) pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(UV) run --frozen --project examples/flights --directory examples/flights pytest
+
+check: $(READY) ## Check style, types, roles, and that generated pages are up to date
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) yamllint --strict .
+	cd ansible && $(abspath .venv)/bin/ansible-lint --offline --profile production
+	$(RUN) scripts/reference --check
+
+format: $(READY) ## Format the code
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+bench: $(READY) ## Measure and print medians beside the goals (DEMO=1: the whole demo too)
+	$(RUN) python -m benchmarks $(if $(DEMO),--demo) $(ENV)
+
+docs: $(READY) ## Generate the reference pages
+	$(RUN) scripts/reference
+
+lock: $(READY) ## Resolve the locked dependencies anew
+	$(UV) lock --upgrade
+
+hooks: $(READY) ## Have Git run the checks before each commit
+	$(RUN) pre-commit install
+
+clean: ## Remove what make has made in this folder
+	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov dist
+
+$(READY): pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen
+	@touch $@
+
+.uv/bin/uv: scripts/bootstrap scripts/uv.txt
+	scripts/bootstrap

@@ -1,0 +1,39 @@
+"""`terrace destroy`: remove everything that `up` made."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder, Yes
+
+DELETE_DATA = "TERRACE_DELETE_DATA"  # read by the host's provider when it deletes
+
+
+def destroy(
+    env: Environment = "local",
+    project: ProjectFolder = None,
+    engine: Engine = None,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Delete the services' data too; nothing brings it back.")
+    ] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Stop and remove everything that `up` made; data stays.
+
+    Example: terrace destroy local --yes
+    """
+    from terrace.cli import operations
+
+    session = operations.open_session(env, project, engine, as_json=as_json)
+    if operations.require_yes(session, "destroy", yes=yes):
+        names = [service["name"] for service in session.stack.outputs().get("services", [])]
+        typer.echo(f"{len(names)} services will be removed: {', '.join(names) or 'none is recorded'}")
+        typer.echo("their data will be DELETED" if delete_data else "their data stays, for a later `terrace up`")
+        operations.ask(f"Destroy {env}?")
+    if delete_data:
+        os.environ[DELETE_DATA] = "1"
+    session.change("destroy")

@@ -1,0 +1,116 @@
+"""Asks every service of an environment how it is."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+TIMEOUT_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """One service as it was found.
+
+    Attributes:
+        slot: The slot that it belongs to.
+        flavor: The flavor that made it.
+        name: Its name, unique within the environment.
+        url: Where people and programs reach it.
+        healthy: Whether its probe succeeded.
+        detail: What the probe saw.
+    """
+
+    slot: str
+    flavor: str
+    name: str
+    url: str
+    healthy: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """An environment's services; ``tier`` and ``target`` are None where it isn't up."""
+
+    env: str
+    tier: int | None
+    target: str | None
+    services: tuple[Health, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there are services and all of them are healthy."""
+        return bool(self.services) and all(service.healthy for service in self.services)
+
+    def document(self) -> dict[str, Any]:
+        """Return the status as JSON data."""
+        return asdict(self) | {"services": [asdict(service) for service in self.services]}
+
+
+def examine(env: str, outputs: Mapping[str, Any], ca_file: Path | None = None) -> Status:
+    """Probe all services at once.
+
+    Args:
+        env: The environment.
+        outputs: Its stack outputs: ``tier``, ``target``, and ``services``, each with ``slot``, ``flavor``, ``name``,
+            ``url``, ``probe_url`` (empty: only ``probe_port`` is tried), and ``probe_port``.
+        ca_file: The certificate of the environment's own CA; the default is where the host keeps it.
+    """
+    services: Sequence[Mapping[str, Any]] = outputs.get("services") or ()
+    tier = outputs.get("tier")
+    context = _trust(ca_file or Path(f"/etc/terrace/{env}/ca.crt"))
+    with ThreadPoolExecutor(max_workers=max(1, len(services))) as pool:
+        found = tuple(pool.map(lambda service: _examine(service, context), services))
+    return Status(env, int(tier) if tier is not None else None, outputs.get("target"), found)
+
+
+def _examine(service: Mapping[str, Any], context: ssl.SSLContext) -> Health:
+    url = service.get("probe_url")
+    try:
+        detail = _get(str(url), context) if url else _connect(int(service["probe_port"]))
+        healthy = True
+    except urllib.error.HTTPError as error:
+        error.close()
+        detail, healthy = f"HTTP {error.code}", False
+    except (OSError, http.client.HTTPException) as error:
+        detail, healthy = _reason(error), False
+    return Health(
+        str(service["slot"]), str(service["flavor"]), str(service["name"]), str(service["url"]), healthy, detail
+    )
+
+
+def _trust(ca_file: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca_file) if ca_file.is_file() else None)
+
+
+def _get(url: str, context: ssl.SSLContext) -> str:
+    """Return what the answer to a GET of ``url`` was; an answer of 400 or more is an ``HTTPError``."""
+    if not url.startswith(("http://", "https://")):
+        raise OSError(f"{url} is no HTTP address")
+    direct = urllib.request.ProxyHandler({})  # the services are on this host; a proxy has no business here
+    opener = urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context))
+    with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
+        return f"HTTP {answer.status}"
+
+
+def _connect(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS):
+        return f"port {port} accepts connections"
+
+
+def _reason(error: Exception) -> str:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, TimeoutError):
+        return f"no answer in {TIMEOUT_SECONDS:.0f} s"
+    if isinstance(cause, ConnectionRefusedError):
+        return "nothing listens there"
+    return str(cause) or type(cause).__name__
