@@ -1,0 +1,186 @@
+"""Pulumi's self-managed ``file://`` backend: where a stack's files are, and how they are read and written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terrace.engine.errors import StateError, UnsupportedError
+from terrace.engine.files import write_durably
+
+_SCHEME = "file://"
+_VERSION = 3
+# Version 4 is version 3 with a list of features; only a state that uses none of them can be read here.
+_NEWEST = 4
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A stack's checkpoint file, parsed but not interpreted.
+
+    Attributes:
+        latest: The deployment as JSON; empty when the stack was never updated.
+        salt: The passphrase provider's salt, or empty.
+    """
+
+    latest: dict[str, Any]
+    salt: str
+
+
+class Backend:
+    """One stack's files in a ``file://`` backend.
+
+    Args:
+        url: The backend's URL; ``file://~`` and relative paths are resolved.
+        project: The project's name.
+        stack: The stack's name.
+        root: What relative paths are relative to.
+
+    Raises:
+        UnsupportedError: The URL isn't ``file://``.
+    """
+
+    def __init__(self, url: str, project: str, stack: str, root: Path) -> None:
+        if not url.startswith(_SCHEME):
+            raise UnsupportedError(
+                f"the embedded engine keeps state in file:// backends only, not in {url.partition('?')[0]}",
+                fix="use --engine pulumi",
+            )
+        path = Path(url.removeprefix(_SCHEME).partition("?")[0]).expanduser()
+        self.url = url
+        self.qualified_name = f"organization/{project}/{stack}"
+        self._stack = stack
+        self._folder = (root / path).resolve() / ".pulumi"
+        self.checkpoint = self._folder / "stacks" / project / f"{stack}.json"
+        self.journal = self.checkpoint.with_name(f"{stack}.json.journal")
+        self.locks = self._folder / "locks" / "organization" / project / stack
+        self._history = self._folder / "history" / project / stack
+        self._backups = self._folder / "backups" / project / stack
+
+    def prepare(self) -> None:
+        """Make the layout, or check that it is one that can be used.
+
+        Raises:
+            UnsupportedError: The backend has the layout of Pulumi before 3.61, without projects.
+        """
+        meta = self._folder / "meta.yaml"
+        if meta.exists():
+            if meta.read_text(encoding="utf-8").split() != ["version:", "1"]:
+                raise UnsupportedError(
+                    "the backend's layout isn't version 1", where=str(meta), fix="run `pulumi state upgrade`"
+                )
+            return
+        if any(self._folder.glob("stacks/*.json")):
+            raise UnsupportedError(
+                "the backend has the old layout, without projects",
+                where=str(self._folder),
+                fix="run `pulumi state upgrade`",
+            )
+        write_durably(meta, b"version: 1\n")
+
+    def exists(self) -> bool:
+        """Whether the stack exists."""
+        return self.checkpoint.exists() or self.journal.exists()
+
+    def read(self) -> Checkpoint:
+        """Read the checkpoint; an absent one is an empty stack.
+
+        Raises:
+            StateError: The file is damaged, too new or too old; it names the last good backup.
+            UnsupportedError: It is compressed, or its secrets need another provider.
+        """
+        self._refuse_compressed()
+        try:
+            content = self.checkpoint.read_bytes()
+        except FileNotFoundError:
+            return Checkpoint({}, "")
+        return self._parse(content)
+
+    def render(self, latest: dict[str, Any]) -> bytes:
+        """A deployment as the content of a checkpoint file."""
+        document = {"version": _VERSION, "checkpoint": {"stack": self.qualified_name, "latest": latest}}
+        return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def write(self, content: bytes) -> None:
+        """Write the checkpoint durably, keeping the one before as ``.bak``."""
+        if self.checkpoint.exists():
+            shutil.copyfile(self.checkpoint, self.checkpoint.with_name(f"{self.checkpoint.name}.bak"))
+        write_durably(self.checkpoint, content)
+
+    def record(self, update: dict[str, Any]) -> None:
+        """Add an update to the history, and back the checkpoint up, as the Pulumi CLI does after each operation."""
+        stamp = time.time_ns()
+        history = self._history / f"{self._stack}-{stamp}.history.json"
+        for folder in (self._history, self._backups):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durably(history, json.dumps(update, separators=(",", ":")).encode())
+        shutil.copyfile(self.checkpoint, self._history / f"{self._stack}-{stamp}.checkpoint.json")
+        shutil.copyfile(self.checkpoint, self._backups / f"{self._stack}.{stamp}.json")
+
+    def _refuse_compressed(self) -> None:
+        for suffix in (".gz", ".zst"):
+            packed = self.checkpoint.with_name(self.checkpoint.name + suffix)
+            if packed.exists():
+                raise UnsupportedError(
+                    "the state is compressed",
+                    where=str(packed),
+                    fix="run `pulumi up` once without PULUMI_DIY_BACKEND_GZIP, or use --engine pulumi",
+                )
+
+    def _parse(self, content: bytes) -> Checkpoint:
+        document = _checkpoint_document(content)
+        if document is None:
+            raise StateError(
+                "the state is damaged", where=str(self.checkpoint), why="not a checkpoint", fix=self._good_backup()
+            )
+        version, features = document["version"], document.get("features") or []
+        if version > _NEWEST or features:
+            raise StateError(
+                "the state was written by something newer than this engine",
+                where=str(self.checkpoint),
+                why=f"version {version}, features {', '.join(features) or 'none'}",
+                fix="use --engine pulumi",
+            )
+        if version < _VERSION:
+            raise StateError(
+                f"the state has the old version {version}", where=str(self.checkpoint), fix="run `pulumi up` once"
+            )
+        latest = document["checkpoint"].get("latest") or {}
+        return Checkpoint(latest, self._salt(latest))
+
+    def _salt(self, latest: dict[str, Any]) -> str:
+        provider = latest.get("secrets_providers") or {}
+        kind = provider.get("type")
+        if kind not in (None, "", "passphrase"):
+            raise UnsupportedError(
+                f"the stack's secrets are kept by {kind}, not by a passphrase",
+                where=str(self.checkpoint),
+                fix="use --engine pulumi",
+            )
+        salt: str = (provider.get("state") or {}).get("salt", "")
+        return salt
+
+    def _good_backup(self) -> str:
+        candidates = [*self._backups.glob("*.json"), self.checkpoint.with_name(f"{self.checkpoint.name}.bak")]
+        present = [path for path in candidates if path.exists()]
+        for path in sorted(present, key=os.path.getmtime, reverse=True):
+            if _checkpoint_document(path.read_bytes()) is not None:
+                return f"the last good backup is {path}; compare it with what is really there, then copy it over"
+        return "there is no good backup"
+
+
+def _checkpoint_document(content: bytes) -> dict[str, Any] | None:
+    try:
+        document = json.loads(content)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("version"), int):
+        return None
+    if not isinstance(document.get("checkpoint"), dict):
+        return None
+    return document

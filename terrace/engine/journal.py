@@ -1,0 +1,119 @@
+"""The journal: what an operation did so far, appended beside the checkpoint.
+
+With it, a step costs its own size and not the whole state's. Each line is a JSON array of entries that count together.
+The first line names the checkpoint that the journal continues, by its SHA-256, the last one the checkpoint that it was
+folded into. A line that a crash cut off is as if it never was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from terrace.engine.errors import StateError
+from terrace.engine.files import remove_durably, sync_folder
+from terrace.engine.state import now
+
+Entry = dict[str, Any]
+
+
+class Journal:
+    """An open journal. Threads that append at the same time share one fsync."""
+
+    def __init__(self, path: Path, checkpoint: Path, operation: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._durable = 0
+        self._buffering = threading.Lock()
+        self._writing = threading.Lock()
+        self.append([{"t": "open", "base": digest(checkpoint), "operation": operation, "time": now()}])
+        sync_folder(path.parent)
+
+    def append(self, entries: list[Entry], *, durable: bool = True) -> None:
+        """Append entries. If ``durable``, they are on disk afterwards, else with the next durable ones."""
+        line = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        with self._buffering:
+            self._buffer.append(line)
+            self._buffered += 1
+            mine = self._buffered
+        if not durable:
+            return
+        with self._writing:
+            if self._durable >= mine:
+                return
+            with self._buffering:
+                lines, self._buffer, upto = self._buffer, [], self._buffered
+            _write(self._file, b"".join(lines))
+            os.fsync(self._file)
+            self._durable = upto
+
+    def folded(self, checkpoint: bytes) -> None:
+        """Note which checkpoint is about to replace base and journal."""
+        self.append([{"t": "folded", "to": hashlib.sha256(checkpoint).hexdigest()}])
+
+    def close(self, *, remove: bool) -> None:
+        """Close the file, and remove it when everything in it is in the checkpoint."""
+        os.close(self._file)
+        if remove:
+            remove_durably(self._path)
+
+
+def remove(path: Path) -> None:
+    """Remove a journal that is folded."""
+    remove_durably(path)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, empty if there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def read(path: Path, checkpoint: Path) -> list[Entry] | None:
+    """The entries of a journal that a dead operation left; None if all of it is in the checkpoint already.
+
+    Raises:
+        StateError: The journal is damaged, or continues another checkpoint than the one that is there.
+    """
+    entries = _entries(path)
+    if not entries:
+        return None
+    base, now_there = entries[0].get("base"), digest(checkpoint)
+    if any(entry["t"] == "folded" and entry["to"] == now_there for entry in entries):
+        return None
+    if base != now_there:
+        raise StateError(
+            "an interrupted operation left a journal, but the state was changed since",
+            where=str(path),
+            why=f"{checkpoint} isn't the file that the journal continues: perhaps the Pulumi CLI ran after "
+            "`pulumi cancel`",
+            fix="compare with what is really there (`pulumi refresh`), then remove the journal",
+        )
+    return entries
+
+
+def _entries(path: Path) -> list[Entry]:
+    entries: list[Entry] = []
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline was cut off
+        try:
+            entries.extend(json.loads(line))
+        except ValueError as error:
+            raise StateError("the journal is damaged", where=f"{path}:{number}", why=str(error)) from error
+    if entries and entries[0].get("t") != "open":
+        raise StateError("the journal is damaged", where=str(path), why="it has no beginning")
+    return entries
+
+
+def _write(handle: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(handle, content) :]

@@ -1,0 +1,138 @@
+"""Pulumi's lock files: one operation on a stack at a time, whichever engine runs it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terrace.engine.backend import Backend
+from terrace.engine.errors import LockError
+from terrace.engine.files import remove_durably, write_durably
+from terrace.engine.state import now
+
+# Tells this engine's locks from the Pulumi CLI's, which ignores the field. A dead CLI may have left a provider process
+# that still works, so only the user can say that its lock is stale; this engine's providers die with it.
+_ENGINE = "terrace"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock."""
+
+    path: Path
+    pid: int
+    user: str
+    host: str
+    since: str
+    started: str
+    engine: str
+
+    def is_dead(self) -> bool:
+        """Whether the holder surely doesn't run any more: same machine, and the process is gone or another one."""
+        if self.engine != _ENGINE or self.host != socket.gethostname():
+            return False
+        return _started(self.pid) != self.started
+
+
+class Lock:
+    """The lock of one stack. A context manager; a lock whose holder died on this machine is taken over.
+
+    Attributes:
+        abandoned: Set it to leave the lock behind.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._folder = backend.locks
+        self._path = backend.locks / f"{uuid.uuid4()}.json"
+        self._name = backend.qualified_name
+        self.abandoned = False
+
+    def __enter__(self) -> Lock:
+        for holder in self.holders():
+            if holder.is_dead():
+                remove_durably(holder.path)
+        self._refuse_if_held()
+        content = {
+            "pid": os.getpid(),
+            "username": getpass.getuser(),
+            "hostname": socket.gethostname(),
+            "timestamp": now(),
+            "engine": _ENGINE,
+            "started": _started(os.getpid()),
+        }
+        write_durably(self._path, json.dumps(content).encode())
+        try:
+            self._refuse_if_held()  # of two that wrote at once, none goes on
+        except LockError:
+            self._release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # An operation that was cut off keeps the lock, so that the Pulumi CLI doesn't read a state without its journal.
+        if not self.abandoned:
+            self._release()
+
+    def _release(self) -> None:
+        remove_durably(self._path)
+
+    def _refuse_if_held(self) -> None:
+        held = [holder for holder in self.holders() if holder.path != self._path]
+        if not held:
+            return
+        who = "; ".join(f"{item.user}@{item.host} (pid {item.pid}) since {item.since}" for item in held)
+        raise LockError(
+            f"stack {self._name} is locked by {who}",
+            where=str(held[0].path),
+            why="another operation on it is running, or was killed",
+            fix="wait for it; if it surely isn't running any more, `terrace cancel` (or `pulumi cancel`) unlocks",
+        )
+
+    def holders(self) -> list[Holder]:
+        """Everyone who holds the stack now."""
+        return [holder for path in sorted(self._folder.glob("*.json")) if (holder := _read(path)) is not None]
+
+
+def cancel(backend: Backend) -> list[Holder]:
+    """Remove every lock of the stack; returns whose they were. Only for locks that are surely stale."""
+    holders = Lock(backend).holders()
+    for holder in holders:
+        remove_durably(holder.path)
+    return holders
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        content = {}
+    return Holder(
+        path=path,
+        pid=int(content.get("pid", 0)),
+        user=str(content.get("username", "unknown")),
+        host=str(content.get("hostname", "unknown")),
+        since=str(content.get("timestamp", "unknown")),
+        started=str(content.get("started", "")),
+        engine=str(content.get("engine", "pulumi")),
+    )
+
+
+def _started(pid: int) -> str:
+    """When a process started, in clock ticks since boot and the boot's id; empty if there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):  # killed, and only not yet waited for
+        return ""
+    return f"{boot}/{fields[19]}"

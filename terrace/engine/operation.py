@@ -1,0 +1,209 @@
+"""One pass over a stack: plan it, carry it out, collect what happened."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from terrace.engine.dynamic import DynamicProviders
+from terrace.engine.errors import CancelledError, StepError
+from terrace.engine.executor import Executor
+from terrace.engine.goal import is_dynamic
+from terrace.engine.journal import Journal
+from terrace.engine.model import Result
+from terrace.engine.monitor import EngineLog, Monitor
+from terrace.engine.names import Names
+from terrace.engine.planner import Action, Planner
+from terrace.engine.program import ProgramError, Run, run_program, threads
+from terrace.engine.providers import Providers, unsupported_type
+from terrace.engine.report import Report
+from terrace.engine.secrets import Crypter
+from terrace.engine.snapshot import Snapshot
+from terrace.engine.state import PROVIDER_PREFIX, Deployment, Resource
+from terrace.engine.values import Secret, mask
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all passes of an operation share.
+
+    Attributes:
+        run: The stack and its configuration.
+        crypter: Encrypts what goes to the journal.
+        program: The program, if it is a function.
+        continue_on_error: Go on with what doesn't depend on a failed resource.
+    """
+
+    run: Run
+    crypter: Crypter
+    program: Callable[[], None] | None
+    continue_on_error: bool
+
+
+class Pass:
+    """One pass over the resources of a stack, for real if it has a journal, else a preview.
+
+    Args:
+        setting: What all passes share.
+        deployment: The state to start from; its resources are changed.
+        report: Collects what happens.
+        journal: Where changes are recorded.
+    """
+
+    def __init__(self, setting: Setting, deployment: Deployment, report: Report, journal: Journal | None) -> None:
+        run = setting.run
+        preview = journal is None
+        self._setting = setting
+        self._run = run
+        self._report = report
+        self._resources = deployment.resources
+        self._preview = preview
+        self.interrupted = False
+        self.snapshot = Snapshot(deployment, setting.crypter, journal)
+        self._providers = Providers(DynamicProviders(run.project, run.config, contextvars.copy_context()))
+        names = Names(run.stack, run.project, deployment.resources)
+        self._planner = Planner(
+            deployment.resources,
+            names,
+            self._providers,
+            preview=preview,
+            warn=lambda urn, message: report.say("info", urn, message),
+        )
+        self._executor = Executor(
+            self.snapshot,
+            self._providers,
+            report,
+            preview=preview,
+            parallel=run.parallel,
+            condemned=self._planner.condemned,
+        )
+
+    def update(self) -> None:
+        """Run the program, and delete what it doesn't want any more."""
+        run = self._run
+        config = {key: Secret(value) if key in run.secret_keys else value for key, value in run.config.items()}
+        self._report.hide(config)
+        monitor = Monitor(
+            self._planner,
+            self._executor,
+            self.snapshot,
+            self._report,
+            root=run.root,
+            config=config,
+            preview=self._preview,
+            continue_on_error=self._setting.continue_on_error,
+        )
+
+        def body() -> None:
+            self._run_program(monitor)
+            if not self._report.errors or self._setting.continue_on_error:
+                self._delete_rounds(monitor.failed)
+
+        self._interruptible(body)
+        if monitor.refusal is not None:
+            raise monitor.refusal
+        monitor.finish(ok=not self._report.errors and not self.interrupted)
+
+    def destroy(self) -> None:
+        """Delete everything."""
+        self._refuse_unsupported()
+        self._interruptible(lambda: self._delete_rounds([]))
+
+    def refresh(self) -> None:
+        """Compare everything with what is really there."""
+        self._refuse_unsupported()
+        wanted = [item for item in self._resources if is_dynamic(item.type) and not item.pending_replacement]
+        actions = [Action("refresh", None, resource, refreshed=True) for resource in wanted]
+        self._interruptible(lambda: self._run_all(actions))
+
+    def result(self) -> Result:
+        """How the pass ended."""
+        errors = self._report.errors
+        root = self.snapshot.deployment().root()
+        return Result(
+            ok=not errors and not self.interrupted,
+            steps=self._report.steps,
+            summary=self._report.summary(),
+            outputs=mask(root.outputs) if root is not None else {},
+            errors=errors,
+            interrupted=self.interrupted,
+        )
+
+    def _run_program(self, monitor: Monitor) -> None:
+        try:
+            run_program(self._run, monitor, EngineLog(self._report), self._setting.program)
+        except ProgramError as error:
+            # A program that was stopped because a resource failed or was refused fails too, which says nothing new.
+            if not self._executor.stopped:
+                self._report.say("error", "", self._report.fail("", str(error)))
+        self._executor.wait()
+
+    def _delete_rounds(self, failed: list[Resource]) -> None:
+        for actions in self._planner.deletions():
+            spared = self._planner.spared(failed)
+            failed += self._run_all(action for action in actions if action.resource not in spared)
+            if failed and not self._setting.continue_on_error:
+                return
+
+    def _run_all(self, actions: Iterable[Action]) -> list[Resource]:
+        """Carry out actions in parallel; returns the resources whose actions failed."""
+        failed: list[Resource] = []
+
+        def carry_out(action: Action) -> None:
+            try:
+                self._executor.run(action)
+            except StepError:
+                failed.append(action.resource)
+                if not self._setting.continue_on_error and not self._preview:
+                    self._executor.stop()
+            except CancelledError:
+                pass
+
+        with threads(self._run.parallel) as submit:
+            for future in [submit(contextvars.copy_context().run, carry_out, action) for action in actions]:
+                future.result()
+        return failed
+
+    def _interruptible(self, body: Callable[[], object]) -> None:
+        """Let Ctrl-C stop the operation in good order: what runs is finished and recorded, nothing new begins."""
+        try:
+            body()
+        except KeyboardInterrupt:
+            self.interrupted = True
+            self._executor.stop()
+            self._report.say("warning", "", "stopping as soon as what is running is done; Ctrl-C again stops at once")
+            self._report.fail("", "the operation was interrupted")
+            self._executor.wait()
+
+    def _refuse_unsupported(self) -> None:
+        refuse_unsupported((item.type, item.urn) for item in self._resources if item.custom)
+
+
+def refuse_unsupported(resources: Iterable[tuple[str, str]]) -> None:
+    """Refuse by name, before anything is touched, what only a provider plugin could handle.
+
+    Args:
+        resources: (type, URN) of custom resources.
+
+    Raises:
+        UnsupportedError: One of them needs a plugin.
+    """
+    for type_, urn in resources:
+        if not is_dynamic(type_.removeprefix(PROVIDER_PREFIX)):
+            raise unsupported_type(type_.removeprefix(PROVIDER_PREFIX), urn)
+
+
+def describe(update: str, result: Result, start: float, end: float) -> dict[str, Any]:
+    """A history entry."""
+    return {
+        "kind": update,
+        "startTime": int(start),
+        "message": "",
+        "environment": {"exec.kind": "terrace"},
+        "version": 0,
+        "result": "succeeded" if result.ok else "failed",
+        "endTime": int(end),
+        "resourceChanges": result.summary,
+    }

@@ -1,0 +1,249 @@
+"""Decides what happens to each resource: the rules of Pulumi's step generator.
+
+The planner sees one resource at a time, in the order in which the program registers them, and compares it with the
+stored state. Its decisions are made under one lock; carrying them out is the executor's job and happens in parallel.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from terrace.engine.diff import Diff, apply_replace_on_changes, ignore_changes, inputs_differ
+from terrace.engine.errors import StepError
+from terrace.engine.goal import Goal
+from terrace.engine.graph import Graph
+from terrace.engine.model import Op
+from terrace.engine.names import Names
+from terrace.engine.providers import Providers
+from terrace.engine.state import Resource, is_default_provider
+from terrace.engine.values import UNKNOWN, equal
+
+Warn = Callable[[str, str], None]
+
+
+@dataclass(eq=False)
+class Action:
+    """One thing to do.
+
+    Attributes:
+        op: What.
+        old: The resource before, if any.
+        new: The resource after, if any.
+        diff: What changed, for updates and replacements.
+        delete_first: For a replacement: the old resource is gone already.
+        refreshed: It only compares the state with what is there.
+    """
+
+    op: Op
+    old: Resource | None
+    new: Resource | None
+    diff: Diff | None = None
+    delete_first: bool = False
+    refreshed: bool = False
+
+    @property
+    def resource(self) -> Resource:
+        """The resource that it is about."""
+        resource = self.new or self.old
+        assert resource is not None  # noqa: S101 - an action has at least one of them
+        return resource
+
+
+class Planner:
+    """Turns goals into actions.
+
+    Args:
+        resources: The stored resources.
+        names: Gives URNs and finds resources by their old names.
+        providers: Answers check and diff.
+        preview: Whether nothing is carried out, so that values may be unknown.
+        warn: Told (URN, message).
+    """
+
+    def __init__(
+        self, resources: list[Resource], names: Names, providers: Providers, *, preview: bool, warn: Warn
+    ) -> None:
+        self._resources = resources
+        self._graph = Graph(resources)
+        self._names = names
+        self._providers = providers
+        self._preview = preview
+        self._warn = warn
+        self._seen: set[str] = set()
+        self._replaced: set[str] = set()
+        self._deleted: set[str] = set()
+        self._gone: set[Resource] = set()
+        self.condemned: set[str] = set()
+
+    def plan(self, goal: Goal) -> list[Action]:
+        """What to do so that the program's goal is reached, in order. The last action with a ``new`` is the result.
+
+        Raises:
+            StepError: The inputs are wrong, or a protected resource would have to be replaced.
+        """
+        urn, old = self._names.register(goal)
+        new = self._wanted(goal, urn, old)
+        recreated = urn in self._deleted
+        if goal.read_id:
+            return self._read(goal, old, new)
+        fresh = recreated or old is None or old.external
+        inputs = goal.inputs
+        if old is not None:
+            inputs, impossible = ignore_changes(goal.inputs, old.inputs, goal.ignore_changes)
+            if impossible:
+                self._warn(urn, f"cannot ignore changes in added or removed elements of {', '.join(impossible)}")
+        new.inputs = self._providers.check(
+            goal, urn, None if fresh or old is None else old.inputs, goal.inputs if fresh else inputs
+        )
+        self._seen.add(urn)
+        if recreated:
+            self._deleted.discard(urn)
+            self._replaced.add(urn)
+            return [Action("replace", old, new), Action("create-replacement", old, new, delete_first=True)]
+        if old is None:
+            return [Action("create", None, new)]
+        if old.external:
+            return [Action("create-replacement", old, new), Action("replace", old, new)]
+        return self._change(goal, old, new)
+
+    def skip(self, goal: Goal) -> str:
+        """Leave a resource as it is, because something that it needs failed; returns its URN."""
+        urn, _ = self._names.register(goal)
+        self._seen.add(urn)
+        return urn
+
+    def named(self, goal: Goal) -> Resource:
+        """The resource of a goal that couldn't be planned."""
+        return Resource(urn=self._names.urn(goal), type=goal.type, custom=goal.custom)
+
+    def deletions(self) -> list[list[Action]]:
+        """What is left to delete once the program is done: rounds of actions that can go in parallel."""
+        actions: dict[Resource, Action] = {}
+        for resource in self._resources:
+            if resource in self._gone:
+                continue
+            if resource.delete:
+                actions[resource] = Action("delete-replaced", resource, None)
+            elif not self._names.was_seen(resource.urn):
+                op: Op = "discard" if resource.pending_replacement else "delete"
+                actions[resource] = Action(op, resource, None)
+        self.condemned.update(resource.urn for resource in actions)
+        return [[actions[resource] for resource in round_] for round_ in self._graph.deletion_rounds(actions)]
+
+    def spared(self, failed: Iterable[Resource]) -> set[Resource]:
+        """What mustn't be deleted because something that needs it couldn't be."""
+        return {needed for resource in failed if resource in self._graph for needed in self._graph.all_needs(resource)}
+
+    def _wanted(self, goal: Goal, urn: str, old: Resource | None) -> Resource:
+        return Resource(
+            urn=urn,
+            type=goal.type,
+            custom=goal.custom,
+            parent=goal.parent,
+            inputs=goal.inputs,
+            provider=goal.provider,
+            protect=bool(goal.protect),
+            external=bool(goal.read_id),
+            retain_on_delete=bool(goal.retain_on_delete),
+            deleted_with=goal.deleted_with,
+            dependencies=goal.dependencies,
+            property_dependencies=goal.property_dependencies if goal.custom and not goal.read_id else {},
+            ignore_changes=goal.ignore_changes,
+            replace_on_changes=goal.replace_on_changes,
+            additional_secret_outputs=goal.additional_secret_outputs,
+            custom_timeouts=goal.custom_timeouts,
+            aliases=[old.urn] if old is not None and old.urn != urn else [],
+            created=old.created if old else "",
+            modified=old.modified if old else "",
+            source_position=goal.source_position,
+        )
+
+    def _read(self, goal: Goal, old: Resource | None, new: Resource) -> list[Action]:
+        new.id = goal.read_id
+        self._seen.add(new.urn)
+        if old is not None and not old.external and old.id != goal.read_id:
+            self._replaced.add(new.urn)
+            return [Action("read-replacement", old, new), Action("replace", old, new)]
+        return [Action("read", old, new)]
+
+    def _change(self, goal: Goal, old: Resource, new: Resource) -> list[Action]:
+        diff = apply_replace_on_changes(self._diff(goal, old, new), goal.replace_on_changes)
+        if old.pending_replacement or (diff.changed and diff.replace):
+            return self._replace(goal, old, new, diff)
+        if diff.changed:
+            return [Action("update", old, new, diff)]
+        return [Action("same", old, new)]
+
+    def _diff(self, goal: Goal, old: Resource, new: Resource) -> Diff:
+        if goal.deleted_with and goal.deleted_with in self._replaced:
+            return Diff(changed=True, replace_keys=("deletedWith",), replace=True)
+        if self._provider_changed(old, new):
+            return Diff(changed=True, replace_keys=("provider",), replace=True)
+        if not goal.custom:
+            return inputs_differ(old.inputs, new.inputs) if not equal(old.inputs, new.inputs) else Diff(changed=False)
+        return self._providers.diff(old, new.inputs)
+
+    def _provider_changed(self, old: Resource, new: Resource) -> bool:
+        if old.provider == new.provider or not (old.provider and new.provider):
+            return False
+        if is_default_provider(old.provider_urn) and is_default_provider(new.provider_urn):
+            return False  # only its version or id is another
+        return self._names.current(old.provider_urn) != new.provider_urn
+
+    def _replace(self, goal: Goal, old: Resource, new: Resource, diff: Diff) -> list[Action]:
+        if new.protect and old.protect:
+            raise StepError(
+                "it must be replaced, but it is protected",
+                where=new.urn,
+                fix="remove `protect` from the resource, run up, then make the change",
+            )
+        self._replaced.add(new.urn)
+        # Values that were carried over from the old resource don't hold for the new one.
+        new.inputs = self._providers.check(goal, new.urn, None, goal.inputs)
+        delete_first = diff.delete_first if goal.delete_before_replace is None else goal.delete_before_replace
+        replace = Action("replace", old, new, diff)
+        if not delete_first:
+            return [Action("create-replacement", old, new, diff), replace]
+        actions = [self._delete_dependent(resource, new.urn) for resource in reversed(self._fallen(old))]
+        if not old.pending_replacement:
+            self.condemned.add(old.urn)
+            actions.append(Action("delete-replaced", old, None, delete_first=True))
+        self._gone.add(old)
+        return [*actions, replace, Action("create-replacement", old, new, diff, delete_first=True)]
+
+    def _delete_dependent(self, resource: Resource, because: str) -> Action:
+        if resource.protect and not resource.delete:
+            raise StepError(
+                f"it must be replaced because {because} is, but it is protected",
+                where=resource.urn,
+                fix="remove `protect` from the resource, run up, then make the change",
+            )
+        self._deleted.add(resource.urn)
+        self.condemned.add(resource.urn)
+        self._gone.add(resource)
+        op: Op = "delete" if resource.delete else "delete-replaced"
+        return Action(op, resource, None, delete_first=not resource.delete)
+
+    def _fallen(self, root: Resource) -> list[Resource]:
+        """Which resources must go before ``root`` can, because its deletion would replace them."""
+        falling = {root.urn}
+        fallen = []
+        for resource in self._graph.dependents(root, self._seen):
+            if resource not in self._gone and self._falls_with(resource, falling):
+                falling.add(resource.urn)
+                fallen.append(resource)
+        return fallen
+
+    def _falls_with(self, resource: Resource, falling: set[str]) -> bool:
+        if not resource.custom or resource.external:
+            return False
+        if resource.provider_urn in falling or resource.deleted_with in falling:
+            return True
+        touched = {key for key, urns in resource.property_dependencies.items() if falling.intersection(urns)}
+        if not touched:
+            return False
+        inputs = {key: UNKNOWN if key in touched else value for key, value in resource.inputs.items()}
+        diff = self._providers.diff(dataclasses.replace(resource), inputs)
+        return apply_replace_on_changes(diff, resource.replace_on_changes).replace

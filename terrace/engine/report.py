@@ -1,0 +1,128 @@
+"""Collects what an operation did and tells the caller, with every secret removed."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from terrace.engine.diff import property_changes
+from terrace.engine.goal import is_dynamic
+from terrace.engine.model import (
+    Diagnostic,
+    Event,
+    OnEvent,
+    PropertyChange,
+    ResourceError,
+    Severity,
+    Step,
+    StepDone,
+    StepFailed,
+    StepPlanned,
+    StepStarted,
+)
+from terrace.engine.state import PROVIDER_PREFIX, is_default_provider
+from terrace.engine.values import MASK, secret_texts
+
+if TYPE_CHECKING:
+    from terrace.engine.planner import Action
+
+# Shorter strings than this are too common to tell a secret from a word that happens to be the same.
+_SHORTEST_SECRET = 4
+
+
+class Report:
+    """The steps and errors of one operation. Safe to use from several threads.
+
+    Args:
+        on_event: Told everything, one event at a time, in the context that the report was made in.
+        preview: Whether steps are only planned.
+    """
+
+    def __init__(self, on_event: OnEvent | None, *, preview: bool) -> None:
+        self._on_event = on_event
+        self._context = contextvars.copy_context()
+        self._preview = preview
+        self._lock = threading.RLock()
+        self._steps: list[Step] = []
+        self._errors: list[ResourceError] = []
+        self._secrets: set[str] = set()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps so far."""
+        return tuple(self._steps)
+
+    @property
+    def errors(self) -> tuple[ResourceError, ...]:
+        """The errors so far."""
+        return tuple(self._errors)
+
+    def summary(self) -> dict[str, int]:
+        """How many steps of which operation."""
+        return dict(Counter(step.op for step in self._steps))
+
+    def emit(self, event: Event) -> None:
+        """Tell the caller."""
+        if self._on_event is not None:
+            with self._lock:
+                self._context.copy().run(self._on_event, event)
+
+    def say(self, severity: Severity, urn: str, message: str) -> None:
+        """A message to the user."""
+        self.emit(Diagnostic(severity, urn, self.redact(message)))
+
+    def hide(self, values: Any) -> None:
+        """Remember secrets, to remove them from every message."""
+        with self._lock:
+            self._secrets.update(text for text in secret_texts(values) if len(text) >= _SHORTEST_SECRET)
+
+    def redact(self, message: str) -> str:
+        """The message without any secret that is known by now."""
+        with self._lock:
+            for text in sorted(self._secrets, key=len, reverse=True):
+                message = message.replace(text, MASK)
+        return message
+
+    def started(self, action: Action) -> float:
+        """A step begins; returns the time."""
+        if not self._preview and _is_shown(action):
+            self.emit(StepStarted(_step(action)))
+        return time.monotonic()
+
+    def done(self, action: Action, since: float = 0.0) -> None:
+        """A step is done, or planned."""
+        if not _is_shown(action):
+            return
+        step = _step(action, 0.0 if self._preview or not since else time.monotonic() - since)
+        with self._lock:
+            self._steps.append(step)
+        self.emit(StepPlanned(step) if self._preview else StepDone(step))
+
+    def failed(self, action: Action, message: str) -> None:
+        """A step failed."""
+        self.emit(StepFailed(_step(action), self.fail(action.resource.urn, message)))
+
+    def fail(self, urn: str, message: str) -> str:
+        """Something failed; returns the message without secrets."""
+        message = self.redact(message)
+        with self._lock:
+            self._errors.append(ResourceError(urn, message))
+        return message
+
+
+def _is_shown(action: Action) -> bool:
+    return action.op != "discard" and not is_default_provider(action.resource.urn)
+
+
+def _step(action: Action, duration: float = 0.0) -> Step:
+    resource = action.resource
+    changes: tuple[PropertyChange, ...] = ()
+    if action.old is not None and action.new is not None and action.op in ("update", "replace", "create-replacement"):
+        changes = property_changes(action.old.inputs, action.new.inputs, action.diff)
+    if action.refreshed and action.old is not None and action.new is not None:
+        changes = property_changes(action.old.outputs, action.new.outputs, None)
+    unverified = resource.custom and not is_dynamic(resource.type.removeprefix(PROVIDER_PREFIX))
+    return Step(action.op, resource.urn, resource.type, changes, duration, unverified)

@@ -1,0 +1,222 @@
+"""A stack: one environment of a project, and the operations on it."""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from terrace.engine.backend import Backend
+from terrace.engine.lock import Holder, Lock, cancel
+from terrace.engine.model import Diagnostic, OnEvent, OutputsReady, ResourceState, Result
+from terrace.engine.project import Project
+from terrace.engine.store import Store
+from terrace.engine.values import mask, reveal
+
+if TYPE_CHECKING:
+    from terrace.engine.operation import Pass, Setting
+    from terrace.engine.report import Report
+
+_PARALLEL = 16
+
+
+class Stack:
+    """One environment of a project.
+
+    Args:
+        project: The project.
+        name: The stack's name.
+        passphrase: Gives the passphrase of the stack's secrets; asked only when needed.
+        backend_url: Where state is kept, instead of where the project says.
+        program: A function to run instead of the project's ``__main__.py``.
+
+    Every operation takes ``on_event`` (told what happens, while it happens) and ``parallel`` (how many resources are
+    worked on at once), and returns a `Result`. It raises a `terrace.errors.TerraceError` only when nothing was begun:
+    the state or its journal can't be read, the passphrase is wrong, another operation holds the stack, or the program
+    asks for something that the embedded engine can't do.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        name: str,
+        *,
+        passphrase: Callable[[], str],
+        backend_url: str | None = None,
+        program: Callable[[], None] | None = None,
+    ) -> None:
+        self.project = project
+        self.name = name
+        self._passphrase = passphrase
+        self._program = program
+        self._backend = Backend(backend_url or project.backend_url, project.name, name, project.root)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the stack was ever made."""
+        return self._backend.exists()
+
+    def preview(self, *, on_event: OnEvent | None = None, parallel: int = _PARALLEL) -> Result:
+        """Say what `up` would do. Changes nothing, and needs no lock."""
+        return self._isolated(lambda: self._preview(on_event, parallel))
+
+    def up(
+        self, *, on_event: OnEvent | None = None, parallel: int = _PARALLEL, continue_on_error: bool = False
+    ) -> Result:
+        """Make everything as the program says.
+
+        When a resource fails, what is running is finished and nothing new begins; with ``continue_on_error``, what
+        doesn't depend on the failed resource goes on.
+        """
+        return self._isolated(lambda: self._change("update", on_event, parallel, continue_on_error))
+
+    def destroy(
+        self, *, on_event: OnEvent | None = None, parallel: int = _PARALLEL, continue_on_error: bool = False
+    ) -> Result:
+        """Delete everything that the state knows. The program isn't run; the stack itself stays."""
+        return self._isolated(lambda: self._change("destroy", on_event, parallel, continue_on_error))
+
+    def refresh(self, *, on_event: OnEvent | None = None, parallel: int = _PARALLEL) -> Result:
+        """Bring the state in line with what is really there. The program isn't run."""
+        return self._isolated(lambda: self._change("refresh", on_event, parallel, continue_on_error=True))
+
+    def cancel(self) -> list[Holder]:
+        """Remove the locks of operations that surely don't run any more; returns whose they were."""
+        return cancel(self._backend)
+
+    def outputs(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """The stack's outputs, from the state; secrets read ``[secret]`` unless shown."""
+        deployment, _ = self._open().load()
+        root = deployment.root()
+        outputs: dict[str, Any] = root.outputs if root is not None else {}
+        shown: dict[str, Any] = reveal(outputs) if show_secrets else mask(outputs)
+        return shown
+
+    def resources(self) -> list[ResourceState]:
+        """The stack's resources, from the state, secrets masked."""
+        deployment, _ = self._open().load()
+        return [
+            ResourceState(
+                urn=item.urn,
+                type=item.type,
+                id=item.id,
+                custom=item.custom,
+                parent=item.parent,
+                protect=item.protect,
+                inputs=mask(item.inputs),
+                outputs=mask(item.outputs),
+            )
+            for item in deployment.resources
+            if not item.delete
+        ]
+
+    def _open(self) -> Store:
+        return Store.open(self._backend, self.project.stack_file(self.name), self.project.name, self._passphrase)
+
+    @staticmethod
+    def _isolated(body: Callable[[], Result]) -> Result:
+        """The SDK keeps its state in context variables, so each operation has its own context."""
+        return contextvars.copy_context().run(body)
+
+    def _setting(self, store: Store, parallel: int, *, preview: bool, continue_on_error: bool) -> Setting:
+        from terrace.engine.operation import Setting
+        from terrace.engine.program import Run
+
+        store.unlocked()
+        run = Run(
+            project=self.project.name,
+            stack=self.name,
+            root=self.project.root,
+            main=self.project.main,
+            config=store.stack_file.values(store.crypter),
+            secret_keys=store.stack_file.secret_keys(),
+            preview=preview,
+            parallel=max(parallel, 1),
+        )
+        return Setting(run, store.crypter, self._program, continue_on_error)
+
+    def _preview(self, on_event: OnEvent | None, parallel: int) -> Result:
+        store = self._open()
+        store.unlock()
+        from terrace.engine.report import Report
+
+        report = Report(on_event, preview=True)
+        result = self._plan(store, report, "update", parallel)
+        report.emit(OutputsReady(result.outputs))
+        return result
+
+    def _plan(self, store: Store, report: Report, kind: str, parallel: int) -> Result:
+        from terrace.engine.operation import Pass
+        from terrace.engine.program import surroundings
+
+        setting = self._setting(store, parallel, preview=True, continue_on_error=True)
+        deployment, _ = store.load()
+        with surroundings(self.project.main, report.say):
+            plan = Pass(setting, deployment, report, None)
+            _carry_out(plan, kind)
+        return plan.result()
+
+    def _change(self, kind: str, on_event: OnEvent | None, parallel: int, continue_on_error: bool) -> Result:
+        self._backend.prepare()
+        with Lock(self._backend) as lock:
+            store = self._open()
+            store.unlock()
+            from terrace.engine.operation import refuse_unsupported
+            from terrace.engine.report import Report
+
+            report = Report(on_event, preview=False)
+            store.unlocked()
+            self._begin(store, report)
+            if kind != "refresh":
+                planned = self._plan(store, Report(None, preview=True), kind, parallel)
+                refuse_unsupported((step.type, step.urn) for step in planned.steps if step.unverified)
+                if not planned.ok:
+                    for error in planned.errors:
+                        report.emit(Diagnostic("error", error.urn, error.message))
+                    return planned
+            try:
+                return self._apply(store, report, kind, parallel, continue_on_error)
+            except KeyboardInterrupt:  # the second one
+                lock.abandoned = True
+                raise
+
+    def _begin(self, store: Store, report: Report) -> None:
+        store.secure()
+        if store.salt_added:
+            report.emit(Diagnostic("info", "", f"added an encryption salt to {store.stack_file.path}"))
+        if (notice := store.recover()) is not None:
+            report.emit(notice)
+
+    def _apply(self, store: Store, report: Report, kind: str, parallel: int, continue_on_error: bool) -> Result:
+        from terrace.engine.journal import Journal
+        from terrace.engine.operation import Pass, describe
+        from terrace.engine.program import surroundings
+
+        start = time.time()
+        setting = self._setting(store, parallel, preview=False, continue_on_error=continue_on_error)
+        deployment, _ = store.load()
+        journal = Journal(self._backend.journal, self._backend.checkpoint, kind)
+        folded = False
+        try:
+            with surroundings(self.project.main, report.say):
+                operation = Pass(setting, deployment, report, journal)
+                _carry_out(operation, kind)
+            if operation.snapshot.changed or not self._backend.checkpoint.exists():
+                store.write(operation.snapshot.deployment(forget_pending=kind != "update"), journal)
+            folded = True
+        finally:
+            journal.close(remove=folded)
+        result = operation.result()
+        store.record(describe(kind, result, start, time.time()))
+        report.emit(OutputsReady(result.outputs))
+        return result
+
+
+def _carry_out(work: Pass, kind: str) -> None:
+    if kind == "update":
+        work.update()
+    elif kind == "destroy":
+        work.destroy()
+    else:
+        work.refresh()
