@@ -25,6 +25,9 @@ SYSTEM_PYTHON = Path("/usr/bin/python3")  # the services' environments are made 
 SOFTWARE = Path("/opt/terrace")
 # Debian packages without which no tier comes up; asked for only to see that apt can install anything at all.
 SAMPLE_PACKAGES = ("postgresql", "nginx-light")
+# What tier 3 takes on one machine with the example project, rounded up: see `make bench`.
+DISK_GB = 10.0
+MEMORY_GB = 6.0
 COMMAND_TIMEOUT_SECONDS = 30
 
 
@@ -64,6 +67,25 @@ class Needs:
     memory_gb: float
     ports: Mapping[str, int]
     package_index: str = ""
+
+
+def needs_of(root: Path, env: str) -> Needs:
+    """Return what the environment's spec asks of the machine.
+
+    Raises:
+        InputError: There is no such environment, or its spec is wrong.
+    """
+    from terrace import config, resolve
+
+    blueprint = resolve.resolve(config.load(root, env))
+    wanted = {
+        f"{slot}.{option}": value
+        for slot, spec in blueprint.slots.items()
+        for option, value in spec.model_dump().items()
+        if option == "port" or option.endswith("_port")
+    }
+    index = blueprint.network.package_index
+    return Needs(env, DISK_GB, MEMORY_GB, wanted, index if isinstance(index, str) else "")
 
 
 def examine(needs: Needs) -> tuple[Check, ...]:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,28 +33,29 @@ class PulumiStack:
     Attributes:
         project: The project, with the backend that the CLI is told to use.
         name: The stack's name.
-        passphrase: What opens its secrets; handed to the CLI by the name of a file, or as the variable it came from.
+        passphrase: Gives what opens its secrets; handed to the CLI by the name of its file, or left in the variable
+            that it came from.
     """
 
     project: Project
     name: str
-    passphrase: Passphrase
+    passphrase: Callable[[], Passphrase]
 
-    def preview(self, on_event: OnEvent = _ignore) -> Result:
+    def preview(self, *, on_event: OnEvent | None = None) -> Result:
         """Find out what would change."""
-        return self._operate(["preview"], on_event)
+        return self._operate(["preview"], on_event or _ignore)
 
-    def up(self, on_event: OnEvent = _ignore) -> Result:
+    def up(self, *, on_event: OnEvent | None = None) -> Result:
         """Make it so."""
-        return self._operate(["up", "--yes", "--skip-preview"], on_event)
+        return self._operate(["up", "--yes", "--skip-preview"], on_event or _ignore)
 
-    def refresh(self, on_event: OnEvent = _ignore) -> Result:
+    def refresh(self, *, on_event: OnEvent | None = None) -> Result:
         """Bring the state in line with what is really there."""
-        return self._operate(["refresh", "--yes", "--skip-preview"], on_event)
+        return self._operate(["refresh", "--yes", "--skip-preview"], on_event or _ignore)
 
-    def destroy(self, on_event: OnEvent = _ignore) -> Result:
+    def destroy(self, *, on_event: OnEvent | None = None) -> Result:
         """Remove everything that the state lists."""
-        return self._operate(["destroy", "--yes", "--skip-preview"], on_event)
+        return self._operate(["destroy", "--yes", "--skip-preview"], on_event or _ignore)
 
     def cancel(self) -> None:
         """Take back the lock of an operation that died.
@@ -146,7 +148,7 @@ class PulumiStack:
             "PATH": os.pathsep.join([os.environ.get("PATH", os.defpath), str(self.project.root / ".uv" / "bin")]),
         }
         if "PULUMI_CONFIG_PASSPHRASE" not in environment:
-            environment["PULUMI_CONFIG_PASSPHRASE_FILE"] = self.passphrase.source
+            environment["PULUMI_CONFIG_PASSPHRASE_FILE"] = self.passphrase().source
         return environment
 
 

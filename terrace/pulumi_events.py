@@ -6,6 +6,7 @@ Written for the stream that ``pulumi up --json`` of version 3 prints. Secrets ar
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,7 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 PROVIDER_PREFIX = "pulumi:providers:"
 SECRET_KEY = "4dabf18193072939515e22adb298388d"  # Pulumi's marker of a special value  # noqa: S105
 SECRET = "[secret]"  # noqa: S105 - what a secret is printed as
+VERDICT = re.compile(r"(\w+) failed")  # the last message of every failed operation, which says nothing new
 SEVERITIES: Mapping[str, Severity] = {
     "debug": "debug",
     "info": "info",
@@ -74,9 +76,10 @@ class Reader:
             interrupted: Whether the user stopped it.
             complaint: What the CLI wrote to its standard error; an error where no resource's error says more.
         """
-        errors = list(self._errors)
-        if not ok and not errors and not interrupted:
-            errors = [ResourceError("", complaint.strip() or "".join(self._said).strip() or "the Pulumi CLI failed")]
+        errors = [error for error in self._errors if error.urn or not VERDICT.fullmatch(error.message)]
+        if not ok and not errors:
+            said = complaint.strip() or "".join(self._said).strip() or "the Pulumi CLI failed"
+            errors = [ResourceError("", "the operation was interrupted" if interrupted else said)]
         steps = tuple(self._steps.values())
         summary = dict(Counter(step.op for step in steps))
         return Result(ok, steps, cast(dict[str, int], summary), self._outputs, tuple(errors), interrupted)
@@ -97,8 +100,9 @@ class Reader:
             return
         if level == "error":
             self._errors.append(ResourceError(urn, _last_words(message)))
-        elif severity == "info#err":
+        if severity == "info#err":  # what the program's process wrote to its standard error; tracebacks of the end
             self._said.append(message)
+            return
         self._tell(Diagnostic(level, urn, message))
 
     def _pre(self, metadata: Mapping[str, Any], *, planning: bool) -> None:

@@ -19,8 +19,7 @@ INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived; it is handled where Ctrl-C is, and exits with its own code."""
+_received: list[int] = []  # signals that ask for the end, other than Ctrl-C's
 
 
 def reported(command: Callable[..., None]) -> Callable[..., None]:
@@ -37,10 +36,15 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         except TerraceError as error:
             print_errors(split(error), as_json=bool(options.get("as_json")))
             raise typer.Exit(WRONG_INPUT if isinstance(error, InputError) else FAILED) from None
-        except KeyboardInterrupt as stop:
-            raise typer.Exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(stopped_code()) from None
 
     return run
+
+
+def stopped_code() -> int:
+    """Return the exit code of a command that was stopped: 143 after SIGTERM, else 130."""
+    return TERMINATED if signal.SIGTERM in _received else INTERRUPTED
 
 
 def split(error: TerraceError) -> tuple[TerraceError, ...]:
@@ -63,5 +67,7 @@ def _record(error: TerraceError) -> dict[str, str | None]:
     return {"where": where, "what": error.what, "why": error.why, "fix": error.fix}
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    """Stop as Ctrl-C does: what runs is waited for, a second signal stops at once."""
+    _received.append(number)
+    raise KeyboardInterrupt

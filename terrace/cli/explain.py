@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from typing import TYPE_CHECKING
+
 import typer
 
 from terrace.cli.options import AsJson, Environment, ProjectFolder, project_root
+
+if TYPE_CHECKING:
+    from terrace.explain import Explanation
+
+COLORS = {"covered": "green", "stated": "cyan", "not covered": "yellow"}
 
 
 def explain(env: Environment = "local", project: ProjectFolder = None, as_json: AsJson = False) -> None:
@@ -22,4 +30,21 @@ def explain(env: Environment = "local", project: ProjectFolder = None, as_json: 
     if as_json:
         results.print_json(explanation.document())
     else:
-        typer.echo(explanation.text())
+        _print(explanation)
+
+
+def _print(explanation: Explanation) -> None:
+    typer.secho(f"{explanation.env}: tier {explanation.tier}, target {explanation.target}", bold=True)
+    width = max(len(value.path) for value in explanation.values)
+    for value in explanation.values:
+        typer.echo(f"  {value.path:<{width}} = {value.value}", nl=False)
+        typer.secho(f"  ({value.origin}: {value.detail})", dim=True)
+    for waiver in explanation.waivers:
+        typer.secho(f"waived: {waiver}", fg="yellow")
+    for title, cells in groupby(explanation.cells, key=lambda cell: cell.title):
+        typer.secho(f"\n{title}", bold=True)
+        for cell in cells:
+            typer.secho(f"  {cell.tier} {cell.coverage:<12}", fg=COLORS[cell.coverage], nl=False)
+            typer.echo(f" {cell.asks}")
+            if cell.by:
+                typer.secho(f"{'':<17}by {', '.join(cell.by)}", dim=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from terrace.cli import progress, results
-from terrace.cli.errors import FAILED, INTERRUPTED
+from terrace.cli.errors import FAILED, stopped_code
 from terrace.cli.options import EngineName, project_root
 from terrace.engine.model import OnEvent, Result
 from terrace.errors import InputError
@@ -25,19 +27,19 @@ if TYPE_CHECKING:
 class Stack(Protocol):
     """What both engines offer."""
 
-    def preview(self, on_event: OnEvent) -> Result:
+    def preview(self, *, on_event: OnEvent | None = None) -> Result:
         """Find out what would change."""
 
-    def up(self, on_event: OnEvent) -> Result:
+    def up(self, *, on_event: OnEvent | None = None) -> Result:
         """Make it so."""
 
-    def refresh(self, on_event: OnEvent) -> Result:
+    def refresh(self, *, on_event: OnEvent | None = None) -> Result:
         """Bring the state in line with what is really there."""
 
-    def destroy(self, on_event: OnEvent) -> Result:
+    def destroy(self, *, on_event: OnEvent | None = None) -> Result:
         """Remove everything."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> object:
         """Take back the lock of an operation that died."""
 
     def outputs(self, *, show_secrets: bool = False) -> dict[str, Any]:
@@ -63,8 +65,8 @@ class Session:
     def run(self, operation: str) -> Result:
         """Run one of the stack's operations, show its progress, and return its result."""
         with progress.watch(as_json=self.as_json, title=f"{operation} {self.env}") as show:
-            call: Callable[[OnEvent], Result] = getattr(self.stack, operation)
-            return call(show)
+            call: Callable[..., Result] = getattr(self.stack, operation)
+            return call(on_event=show)
 
     def change(self, operation: str) -> Result:
         """Run an operation that changes things, print how it ended, and exit where it failed."""
@@ -81,8 +83,9 @@ class Session:
         """Print what failed and exit, unless nothing did."""
         if result.ok:
             return
-        results.report_failure(result, f"terrace {operation} {self.env}", as_json=self.as_json)
-        raise typer.Exit(INTERRUPTED if result.interrupted else FAILED)
+        again = "" if operation == "preview" else f"terrace {operation} {self.env}"
+        results.report_failure(result, again, as_json=self.as_json)
+        raise typer.Exit(stopped_code() if result.interrupted else FAILED)
 
 
 def open_session(env: str, project: Path | None, engine: EngineName | None = None, *, as_json: bool = False) -> Session:
@@ -91,26 +94,16 @@ def open_session(env: str, project: Path | None, engine: EngineName | None = Non
     Raises:
         InputError: There is no such project or environment, or its files are wrong.
     """
-    from terrace.engine.passphrase import find_passphrase
+    from terrace import config
     from terrace.engine.project import Project
 
     root = project_root(project)
+    spec = config.load(root, env).spec
     found = Project.load(root)
-    stack_file = found.stack_file(env)
-    if not stack_file.is_file():
-        raise InputError(f"there is no environment {env!r}", where=str(stack_file), fix=_environments(stack_file))
-    chosen = engine or default_engine(root, env)
-    passphrase = find_passphrase(found.name, env, has_secrets="encryptionsalt:" in stack_file.read_text("utf-8"))
-    if passphrase.made:
-        typer.echo(f"made the passphrase of {env}'s secrets: {passphrase.source} (keep it; not in Git)", err=True)
-    return Session(env, root, _stack(chosen, found, env, passphrase), as_json)
-
-
-def default_engine(root: Path, env: str) -> EngineName:
-    """Return the engine that the environment's stack file asks for."""
-    from terrace import config
-
-    return EngineName(config.load(root, env).engine)
+    if spec.backend and "PULUMI_BACKEND_URL" not in os.environ:
+        found = dataclasses.replace(found, backend_url=spec.backend)
+    chosen = engine or EngineName(spec.engine)
+    return Session(env, root, _stack(chosen, found, env), as_json)
 
 
 def require_yes(session: Session, operation: str, *, yes: bool) -> bool:
@@ -135,16 +128,27 @@ def ask(question: str) -> None:
         raise typer.Exit(FAILED)
 
 
-def _stack(engine: EngineName, project: Project, env: str, passphrase: Passphrase) -> Stack:
+def _stack(engine: EngineName, project: Project, env: str) -> Stack:
+    def passphrase() -> Passphrase:
+        return _passphrase(project, env)
+
     if engine is EngineName.pulumi:
         from terrace.pulumi_cli import PulumiStack
 
         return PulumiStack(project, env, passphrase)
     from terrace.engine.stack import Stack as EmbeddedStack
 
-    return EmbeddedStack(project, env, passphrase=passphrase.value)
+    return EmbeddedStack(project, env, passphrase=lambda: passphrase().value)
 
 
-def _environments(stack_file: Path) -> str:
-    names = sorted(path.name.split(".")[1] for path in stack_file.parent.glob("Pulumi.*.yaml"))
-    return f"name one of: {', '.join(names)}" if names else "make the file"
+def _passphrase(project: Project, env: str) -> Passphrase:
+    """Find what opens the environment's secrets; the first time, make it and say so."""
+    from terrace.engine.passphrase import find_passphrase
+
+    encrypted = "encryptionsalt:" in project.stack_file(env).read_text(encoding="utf-8")
+    found = find_passphrase(project.name, env, has_secrets=encrypted)
+    if found.made:
+        typer.echo(
+            f"made a passphrase for {env}'s secrets, in {found.source}; keep it, and keep it out of Git", err=True
+        )
+    return found

@@ -18,6 +18,6 @@ def preview(
     result = session.run("preview")
     if as_json:
         results.print_json(results.plan_document(env, result))
-    else:
+    elif result.ok:
         results.print_plan(result)
     session.exit_on_failure("preview", result)

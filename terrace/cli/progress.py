@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Progress: TypeAlias = AbstractContextManager[OnEvent]
 
 QUIET_OPS = frozenset({"same"})
-SHOWN_SEVERITIES = frozenset({"warning", "error"})
+COMPONENT_PREFIXES = ("terrace:", "pulumi:pulumi:")
 
 
 def watch(*, as_json: bool, title: str) -> Progress:
@@ -42,8 +42,27 @@ def _ignore(_event: Event) -> None:
     """Show nothing: the result is printed as JSON at the end."""
 
 
+def _takes_time(step: Step) -> bool:
+    """Return whether a provider works on it; components are only names for what is in them."""
+    return step.op not in QUIET_OPS and not step.type.startswith(COMPONENT_PREFIXES)
+
+
+def _worth_saying(event: Diagnostic) -> str:
+    """Return the line for a message; empty for what need not be read.
+
+    Errors are left out, as they are told at the end; of the rest, warnings, and what concerns the whole environment.
+    """
+    message = event.message.strip()
+    if event.severity == "warning":
+        return f"warning: {resource_name(event.urn)}: {message}" if event.urn else f"warning: {message}"
+    return message if event.severity == "info" and not event.urn else ""
+
+
 class Lines(AbstractContextManager[OnEvent]):
     """A line when a resource starts and one when it is done, in the order in which that happens."""
+
+    def __init__(self) -> None:
+        self._started: dict[str, float] = {}
 
     def __enter__(self) -> OnEvent:
         return self._show
@@ -53,22 +72,26 @@ class Lines(AbstractContextManager[OnEvent]):
 
     def _show(self, event: Event) -> None:
         match event:
-            case StepStarted(step) if step.op not in QUIET_OPS:
+            case StepStarted(step) if _takes_time(step):
+                self._started[step.urn] = time.monotonic()
                 self._line("start", step)
-            case StepDone(step) if step.op not in QUIET_OPS:
-                self._line("done", step, f"{step.duration:.1f} s")
+            case StepDone(step) if _takes_time(step):
+                self._line("done", step)
             case StepFailed(step):
-                self._line("FAILED", step, f"{step.duration:.1f} s")
-            case Diagnostic() if event.severity in SHOWN_SEVERITIES:
-                typer.echo(f"{event.severity}: {resource_name(event.urn)}: {event.message.rstrip()}", err=True)
+                self._line("FAILED", step)
+            case Diagnostic() if text := _worth_saying(event):
+                typer.echo(text, err=True)
             case RecoveryNotice(message):
                 typer.echo(f"recovered: {message}", err=True)
             case _:
                 return
         sys.stdout.flush()
 
-    def _line(self, state: str, step: Step, seconds: str = "") -> None:
-        typer.echo(f"{state:<6} {step.op:<8} {resource_name(step.urn)} {seconds}".rstrip())
+    def _line(self, state: str, step: Step) -> None:
+        line = f"{state:<6} {step.op:<8} {resource_name(step.urn)}"
+        if state != "start":
+            line += f" {time.monotonic() - self._started.get(step.urn, time.monotonic()):.1f} s"
+        typer.echo(line)
 
 
 class Tree(AbstractContextManager[OnEvent]):
@@ -94,14 +117,14 @@ class Tree(AbstractContextManager[OnEvent]):
 
     def _show(self, event: Event) -> None:
         match event:
-            case StepStarted(step) if step.op not in QUIET_OPS:
+            case StepStarted(step) if _takes_time(step):
                 self._group(step).running[step.urn] = time.monotonic()
             case StepDone(step):
                 self._group(step).end(step)
             case StepFailed(step):
                 self._group(step).fail(step)
-            case Diagnostic() if event.severity in SHOWN_SEVERITIES:
-                self._print(f"{event.severity}: {resource_name(event.urn)}: {event.message.rstrip()}")
+            case Diagnostic() if text := _worth_saying(event):
+                self._print(text)
             case Diagnostic():
                 self._activity[event.urn] = next(iter(event.message.strip().splitlines()), "")
             case RecoveryNotice(message):

@@ -59,12 +59,10 @@ def report_failure(result: Result, again: str, *, as_json: bool) -> None:
 
     Args:
         result: The failed result.
-        again: The command that carries on after the cause is gone.
+        again: The command that carries on after the cause is gone; empty where nothing was begun.
         as_json: Whether a program reads it.
     """
     errors = [_as_error(error, again) for error in result.errors]
-    if result.interrupted:
-        errors.append(OperationError("stopped before everything was done", fix=f"run `{again}` to carry on"))
     print_errors(errors, as_json=as_json)
 
 
@@ -103,7 +101,7 @@ def _short(value: Any) -> str:
 def _as_error(error: ResourceError, again: str) -> OperationError:
     where = str(resource_name(error.urn)) if error.urn else "the program"
     says_how = "fix: " in error.message  # a provider of ours has said it already
-    fix = None if says_how else f"remove the cause and run `{again}` again; what is done stays done"
+    fix = None if says_how or not again else f"remove the cause and run `{again}` again; what is done stays done"
     return OperationError(error.message.strip(), where=where, fix=fix)
 
 

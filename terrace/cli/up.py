@@ -23,8 +23,8 @@ def up(
     session = operations.open_session(env, project, engine, as_json=as_json)
     if operations.require_yes(session, "up", yes=yes):
         plan = session.run("preview")
-        results.print_plan(plan)
         session.exit_on_failure("preview", plan)
+        results.print_plan(plan)
         if results.changes(plan):
             operations.ask(f"Bring {env} to this?")
     session.change("up")
