@@ -1,0 +1,205 @@
+"""Carrying out one run: the bundle's environment, then its steps in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from contextlib import suppress
+from pathlib import Path
+
+from .bundles import Bundles
+from .commands import Command, Ended, execute
+from .definition import PipelineDefinition, StepDefinition
+from .logs import StepLog
+from .processes import RUN_VARIABLE
+from .records import ProcessGroup, Run, StepRun, now
+from .settings import MIB, Settings
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+LONGEST_PAUSE_SECONDS = 30.0
+READY_FILE = ".venv/.terrace-ready"
+
+
+class RunFailed(Exception):
+    """The run can't go on; the text says why."""
+
+
+class RunStopped(Exception):
+    """The run was asked to stop."""
+
+
+class Attempt:
+    """What one run needs while it goes on: its record, its pipeline, its end, and the wish to stop it."""
+
+    def __init__(self, run: Run, definition: PipelineDefinition, stop: asyncio.Event) -> None:
+        self.run = run
+        self.definition = definition
+        self.stop = stop
+        self._end = asyncio.get_running_loop().time() + definition.timeout
+
+    def seconds_left(self, limit: float | None = None) -> float:
+        """Return how long something may take that has a ``limit`` (seconds) of its own.
+
+        Raises:
+            RunFailed: The run's time is over.
+            RunStopped: It was asked to stop.
+        """
+        if self.stop.is_set():
+            raise RunStopped
+        left = self._end - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise RunFailed(f"The run took longer than {self.definition.timeout} s")
+        return min(left, limit or math.inf)
+
+
+class Runner:
+    """Carries runs out, and notes each change in the store."""
+
+    def __init__(self, settings: Settings, store: Store, bundles: Bundles) -> None:
+        self._settings = settings
+        self._store = store
+        self._bundles = bundles
+        self._home = settings.data / "home"
+        self._home.mkdir(exist_ok=True, mode=0o700)
+
+    async def carry_out(self, attempt: Attempt) -> None:
+        """Carry out ``attempt.run`` to its end, whichever it is; the record says which."""
+        run = attempt.run
+        run.started = now()
+        try:
+            await self._prepare(attempt)
+            run.state = "running"
+            for step, record in zip(attempt.definition.steps, run.steps, strict=True):
+                await self._step(attempt, step, record)
+            run.finish("succeeded")
+        except RunStopped:
+            run.finish("cancelled", "It was stopped before its end")
+        except RunFailed as error:
+            run.finish("failed", str(error))
+        except Exception as error:
+            # The service goes on whatever happens in one run: a full disk, a bundle that was tampered with.
+            logger.exception("run %s ended unexpectedly", run.id)
+            run.finish("failed", f"The run can't go on: {error}")
+        self._store.save_run(run)
+
+    async def _prepare(self, attempt: Attempt) -> None:
+        """Make the bundle's environment, once per bundle, when it has a lock."""
+        folder = self._bundles.folder(attempt.run.digest)
+        if not (folder / "uv.lock").is_file() or (folder / READY_FILE).is_file():
+            return
+        attempt.run.state = "preparing"
+        self._store.save_run(attempt.run)
+        if not self._settings.uv:
+            raise RunFailed("The bundle has a uv.lock, but the service has no uv (TIMER_UV)")
+        command = Command(
+            [self._settings.uv, "sync", "--frozen"], folder, self._uv_environment(attempt.run), attempt.run.id
+        )
+        ended = await self._execute(attempt, command, None, attempt.seconds_left())
+        if ended.because == "stopped":
+            raise RunStopped
+        attempt.seconds_left()
+        if ended.exit_code != 0:
+            raise RunFailed(f"Its environment can't be made: uv sync ended with exit code {ended.exit_code}")
+        (folder / READY_FILE).touch()
+
+    async def _step(self, attempt: Attempt, step: StepDefinition, record: StepRun) -> None:
+        """Run one step until it succeeds or has no retry left.
+
+        Raises:
+            RunFailed: It did not succeed.
+            RunStopped: The run was asked to stop.
+        """
+        record.started = now()
+        record.state = "running"
+        try:
+            await self._attempts(attempt, step, record)
+            record.state = "succeeded"
+        except RunStopped:
+            record.state, record.error = "cancelled", "It was stopped"
+            raise
+        except RunFailed as error:
+            record.state, record.error = "failed", str(error)
+            raise
+        finally:
+            record.seconds = (now() - record.started).total_seconds()
+            self._store.save_run(attempt.run)
+
+    async def _attempts(self, attempt: Attempt, step: StepDefinition, record: StepRun) -> None:
+        command = Command(
+            step.command, self._bundles.folder(attempt.run.digest), self._step_environment(attempt.run), attempt.run.id
+        )
+        while True:
+            seconds = attempt.seconds_left(step.timeout)
+            record.attempts += 1
+            record.exit_code = None
+            ended = await self._execute(attempt, command, step.name, seconds)
+            record.exit_code = ended.exit_code
+            if ended == Ended(0):
+                return
+            attempt.seconds_left()
+            if record.attempts > step.retries:
+                raise RunFailed(f"Step {step.name} {_how(ended, seconds)}")
+            self._store.save_run(attempt.run)
+            await _pause(attempt, record.attempts)
+
+    async def _execute(self, attempt: Attempt, command: Command, step: str | None, seconds: float) -> Ended:
+        run = attempt.run
+
+        def started(group: ProcessGroup) -> None:
+            run.group = group
+            self._store.save_run(run)
+
+        path = self._store.log_path(run, step)
+        limit, secrets = self._settings.log_mb * MIB, self._settings.secret_values()
+        with StepLog(path, limit, secrets) as log:
+            ended = await execute(command, log, seconds=seconds, stop=attempt.stop, started=started)
+            if ended != Ended(0):
+                log.note(_how(ended, seconds))
+        run.group = None
+        return ended
+
+    def _uv_environment(self, run: Run) -> dict[str, str]:
+        return {
+            "PATH": SYSTEM_PATH,
+            "HOME": str(self._home),
+            "LANG": "C.UTF-8",
+            "UV_PYTHON": "/usr/bin/python3",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_NO_PROGRESS": "1",
+            **self._settings.uv_variables,
+            "UV_CACHE_DIR": str(self._settings.data / "uv-cache"),
+            RUN_VARIABLE: run.id,
+        }
+
+    def _step_environment(self, run: Run) -> dict[str, str]:
+        uv = [str(Path(self._settings.uv).parent)] if self._settings.uv else []
+        tools = [str(self._bundles.folder(run.digest) / ".venv" / "bin"), *uv, SYSTEM_PATH]
+        return {
+            **self._settings.project_variables,
+            "PATH": ":".join(tools),
+            "HOME": str(self._home),
+            "LANG": "C.UTF-8",
+            # So that a step's lines are in its log when it prints them.
+            "PYTHONUNBUFFERED": "1",
+            "PIPELINE_NAME": run.pipeline,
+            RUN_VARIABLE: run.id,
+            "PIPELINE_RUN_DIR": str(self._store.work_folder(run.id)),
+            "PIPELINE_COMMIT": run.commit,
+        }
+
+
+def _how(ended: Ended, seconds: float) -> str:
+    if ended.because == "timeout":
+        return f"took longer than {seconds:.0f} s and was ended"
+    return ("was stopped" if ended.because == "stopped" else "ended") + f" with exit code {ended.exit_code}"
+
+
+async def _pause(attempt: Attempt, attempts: int) -> None:
+    """Wait longer before each further attempt: 1, 2, 4, … s."""
+    seconds = attempt.seconds_left(min(2.0 ** (attempts - 1), LONGEST_PAUSE_SECONDS))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(attempt.stop.wait(), seconds)
