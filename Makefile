@@ -27,7 +27,7 @@ check: $(READY) ## Check style, types, roles, and that generated pages are up to
 	$(RUN) mypy
 	$(RUN) yamllint --strict .
 	cd ansible && $(abspath .venv)/bin/ansible-lint --offline --profile production
-	$(RUN) scripts/reference --check
+	$(RUN) python scripts/reference.py --check
 
 format: $(READY) ## Format the code
 	$(RUN) ruff check --fix .
@@ -37,7 +37,7 @@ bench: $(READY) ## Measure and print medians beside the goals (DEMO=1: the whole
 	$(RUN) python -m benchmarks $(if $(DEMO),--demo) $(ENV)
 
 docs: $(READY) ## Generate the reference pages
-	$(RUN) scripts/reference
+	$(RUN) python scripts/reference.py
 
 lock: $(READY) ## Resolve the locked dependencies anew
 	$(UV) lock --upgrade

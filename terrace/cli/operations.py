@@ -88,8 +88,22 @@ class Session:
         raise typer.Exit(stopped_code() if result.interrupted else FAILED)
 
 
-def open_session(env: str, project: Path | None, engine: EngineName | None = None, *, as_json: bool = False) -> Session:
+def open_session(
+    env: str,
+    project: Path | None,
+    engine: EngineName | None = None,
+    *,
+    as_json: bool = False,
+    runs_program: bool = False,
+) -> Session:
     """Find the project and the stack; nothing is run yet.
+
+    Args:
+        env: The environment.
+        project: The project's folder, where it was named.
+        engine: The engine, where it was named.
+        as_json: Whether a program reads what is printed.
+        runs_program: Whether the operation runs the Pulumi program, so that the whole blueprint must be right.
 
     Raises:
         InputError: There is no such project or environment, or its files are wrong.
@@ -98,7 +112,12 @@ def open_session(env: str, project: Path | None, engine: EngineName | None = Non
     from terrace.engine.project import Project
 
     root = project_root(project)
-    spec = config.load(root, env).spec
+    loaded = config.load(root, env)
+    if runs_program:
+        from terrace import resolve
+
+        resolve.resolve(loaded)
+    spec = loaded.spec
     found = Project.load(root)
     if spec.backend and "PULUMI_BACKEND_URL" not in os.environ:
         found = dataclasses.replace(found, backend_url=spec.backend)

@@ -14,7 +14,7 @@ def preview(
     """
     from terrace.cli import operations, results
 
-    session = operations.open_session(env, project, engine, as_json=as_json)
+    session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True)
     result = session.run("preview")
     if as_json:
         results.print_json(results.plan_document(env, result))

@@ -19,6 +19,7 @@ DONE_WORDS = {"create": "created", "update": "updated", "delete": "deleted", "re
 PLAN_WORDS = {op: f"to {op}" for op in ("create", "update", "delete", "replace")} | {"same": "unchanged"}
 # The halves of a replacement, which the step `replace` stands for.
 HALVES = frozenset({"create-replacement", "delete-replaced"})
+DYNAMIC = "pulumi-python:dynamic/"  # what Pulumi puts before the types of resources that Python code handles
 MAX_VALUE = 80  # characters of a property's value in a plan
 
 
@@ -42,10 +43,11 @@ def result_document(env: str, result: Result) -> dict[str, Any]:
 
 
 def print_plan(result: Result) -> None:
-    """Print what would change, as a tree, and how much."""
-    for step in result.steps:
-        if step.op != "same" and step.op not in HALVES:
-            _print_step(step)
+    """Print what would change, slot by slot, and how much."""
+    shown = [step for step in result.steps if step.op != "same" and step.op not in HALVES]
+    slots = list(dict.fromkeys(resource_name(step.urn).group for step in shown))
+    for step in sorted(shown, key=lambda step: (slots.index(resource_name(step.urn).group), depth(step.urn))):
+        _print_step(step)
     typer.echo(summary_line(result, PLAN_WORDS) or "nothing is declared")
 
 
@@ -78,7 +80,7 @@ def _print_step(step: Step) -> None:
     note = "  (unverified: compared by its inputs only)" if step.unverified else ""
     name = resource_name(step.urn).name
     typer.secho(f"{symbol:<2} {indent}{name}", fg=COLORS.get(symbol), nl=False)
-    typer.secho(f"  {step.type}{note}", dim=True)
+    typer.secho(f"  {step.type.removeprefix(DYNAMIC)}{note}", dim=True)
     for change in step.diff if step.op != "create" else ():
         typer.echo(f"   {indent}  {_change(change)}")
 

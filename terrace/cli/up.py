@@ -20,7 +20,7 @@ def up(
     """
     from terrace.cli import operations, results
 
-    session = operations.open_session(env, project, engine, as_json=as_json)
+    session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True)
     if operations.require_yes(session, "up", yes=yes):
         plan = session.run("preview")
         session.exit_on_failure("preview", plan)

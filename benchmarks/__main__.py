@@ -1,0 +1,26 @@
+"""``python -m benchmarks [--demo] [ENV]``: measure, and print each figure beside its goal."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from benchmarks.figures import show
+
+HELPERS = frozenset({"__init__", "__main__", "figures"})
+
+
+def main() -> None:
+    """Measure with every module of this folder that has ``measure(env)``."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("env", nargs="?", default="local", help="an environment that is up (local)")
+    parser.add_argument("--demo", action="store_true", help="run the whole demo too, first")
+    options = parser.parse_args()
+    names = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in HELPERS)
+    names.remove("demo")
+    for name in (["demo"] if options.demo else []) + names:
+        show(importlib.import_module(f"benchmarks.{name}").measure(options.env))
+
+
+main()

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Writes docs/reference/ from the code and data that it describes; ``--check`` says which page is stale instead."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from terrace.catalog import Catalog
+from terrace.cli import COMMANDS, application
+from terrace.schema import stack_schema
+from terrace.tiers import TierTable
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+MADE = "<!-- Made by `make docs`; do not edit. -->\n"
+WIDTH = "100"
+
+
+def pages() -> dict[str, str]:
+    """Return every page's content by its file name."""
+    return {
+        "cli.md": MADE + "\n".join(command_line()),
+        "flavors.md": MADE + "\n".join(flavors(Catalog())),
+        "tiers.md": MADE + "\n".join(tiers(TierTable.load())),
+        "stack.schema.json": json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def command_line() -> Iterator[str]:
+    """Yield the lines of every command's ``--help``."""
+    yield "# Commands\n"
+    yield "Exit codes: 0 fine, 1 the operation failed, 2 the input is wrong, 130 or 143 stopped by a signal.\n"
+    for name in COMMANDS:
+        shown = CliRunner().invoke(
+            application(), [name, "--help"], prog_name="terrace", env={"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH}
+        )
+        text = "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
+        yield f"## terrace {name}\n\n```text\n{text}\n```\n"
+
+
+def flavors(catalog: Catalog) -> Iterator[str]:
+    """Yield the lines that describe every flavor and its options."""
+    yield "# Flavors\n"
+    for slot, names in catalog.flavors.items():
+        for name in names:
+            component = catalog.component(slot, name)
+            summary = (sys.modules[component.__module__].__doc__ or "").strip()
+            yield f"## {slot}: `{name}`\n\n{summary}\n"
+            yield f"Targets: {', '.join(component.supports)}. Requires: {', '.join(component.requires) or 'nothing'}.\n"
+            fields = {key: field for key, field in component.spec_type.model_fields.items() if key != "flavor"}
+            if fields:
+                yield "| option | default | meaning |\n|---|---|---|"
+            for key, field in fields.items():
+                yield f"| `{key}` | `{field.default}` | {field.description or ''} |"
+            yield ""
+
+
+def tiers(table: TierTable) -> Iterator[str]:
+    """Yield the lines of the tier table: what each tier asks, and what gives it."""
+    yield "# Tiers\n"
+    yield (
+        "What each tier asks of each practice, beyond the tier below it, and what gives it on the host target. The "
+        "table is this project's own synthesis; `terrace explain <env>` shows it for an environment.\n"
+    )
+    for practice in table.practices.values():
+        yield f"## {practice.title}\n\n| tier | asks | given by |\n|---|---|---|"
+        for tier, cell in practice.cells.items():
+            given = ", ".join(f"`{evidence}`" for evidence in cell.evidence)
+            fallback = "stated by an owner" if cell.organisational else "not covered yet"
+            yield f"| {tier} {table.tiers[tier]} | {cell.asks} | {given or fallback} |"
+        yield ""
+
+
+def main() -> int:
+    """Write the pages, or check them; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page is stale")
+    check = parser.parse_args().check
+    made = {REFERENCE / name: content for name, content in pages().items()}
+    stale = [file for file, content in made.items() if not file.exists() or file.read_text("utf-8") != content]
+    if check:
+        for file in stale:
+            print(f"{file.relative_to(Path.cwd())} is stale: run make docs", file=sys.stderr)
+        return 1 if stale else 0
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for file in stale:
+        file.write_text(made[file], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
