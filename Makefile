@@ -52,5 +52,5 @@ $(READY): pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen
 	@touch $@
 
-.uv/bin/uv: scripts/bootstrap scripts/uv.txt
+.uv/bin/uv: scripts/bootstrap components/locks/uv.txt
 	scripts/bootstrap

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from terrace.errors import InputError, InputErrors, TerraceError
+from terrace.errors import InputError, InputErrors, OperationError, TerraceError
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -37,6 +37,8 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             print_errors(split(error), as_json=bool(options.get("as_json")))
             raise typer.Exit(WRONG_INPUT if isinstance(error, InputError) else FAILED) from None
         except KeyboardInterrupt:
+            stopped = OperationError("stopped at once", fix="run the same command again to carry on")
+            print_errors([stopped], as_json=bool(options.get("as_json")))
             raise typer.Exit(stopped_code()) from None
 
     return run

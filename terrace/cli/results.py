@@ -64,7 +64,12 @@ def report_failure(result: Result, again: str, *, as_json: bool) -> None:
         again: The command that carries on after the cause is gone; empty where nothing was begun.
         as_json: Whether a program reads it.
     """
-    errors = [_as_error(error, again) for error in result.errors]
+    # That the whole was stopped is said once, in place of what the engine says of it.
+    told = [error for error in result.errors if error.urn or not result.interrupted]
+    errors = [_as_error(error, again) for error in told]
+    if result.interrupted:
+        fix = f"run `{again}` to carry on; what is done stays done" if again else None
+        errors.append(OperationError("stopped before everything was done", fix=fix))
     print_errors(errors, as_json=as_json)
 
 
