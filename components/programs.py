@@ -1,4 +1,4 @@
-"""Programs of the platform's own that run beside a service: kept as source here, shipped as a workload's files."""
+"""What is shipped to hosts from this folder: the platform's own small programs, and the locks of Python services."""
 
 from __future__ import annotations
 
@@ -21,3 +21,12 @@ def program_files(slot: str, program: str) -> tuple[File, ...]:
     source = root / program
     modules = sorted(source.glob("*.py")) if source.is_dir() else [source]
     return tuple(File(str(module.relative_to(root)), module.read_text(encoding="utf-8")) for module in modules)
+
+
+def lock_text(name: str) -> str:
+    """Return the hash-locked requirements ``components/locks/<name>.txt``.
+
+    Raises:
+        FileNotFoundError: There is no such lock (a defect of the flavor).
+    """
+    return (COMPONENTS / "locks" / f"{name}.txt").read_text(encoding="utf-8")

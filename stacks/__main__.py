@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pulumi
 
-from terrace import config, platform, resolve
+from terrace import config, platform
+from terrace.resolve import resolve
 
 root = Path(__file__).parents[1]
-blueprint = resolve.resolve(config.load(root, pulumi.get_stack()))
+blueprint = resolve(config.load(root, pulumi.get_stack()))
 platform.build(blueprint)

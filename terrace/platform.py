@@ -8,10 +8,10 @@ import pulumi
 
 from components.base import Account, Inputs, SlotOutputs
 from terrace import graph
+from terrace.catalog import Catalog
 from terrace.targets.host import HostTarget
 
 if TYPE_CHECKING:
-    from terrace.catalog import Catalog
     from terrace.resolve import Blueprint
 
 
@@ -55,14 +55,14 @@ class Platform(pulumi.ComponentResource):
         }
 
 
-def build(blueprint: Blueprint, catalog: Catalog) -> Platform:
+def build(blueprint: Blueprint, catalog: Catalog | None = None) -> Platform:
     """Declare the platform and export its stack outputs.
 
     Outputs: ``tier`` and ``target`` (plain), ``endpoints`` {name: URL}, ``services`` [{slot, flavor, name, url,
     probe_url, probe_port}], and the secrets ``connection`` {variable: value}, ``credentials``
     {name: {user, password}} and ``inventory`` (Ansible's YAML inventory as data).
     """
-    platform = Platform(blueprint, catalog)
+    platform = Platform(blueprint, catalog or Catalog())
     pulumi.export("tier", blueprint.tier)
     pulumi.export("target", blueprint.target)
     pulumi.export("endpoints", platform.endpoints)

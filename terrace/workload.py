@@ -116,8 +116,7 @@ class Metrics:
 class Workload:
     """A service with everything that it needs.
 
-    ``environment`` is plain, ``secrets`` is not; processes and setup steps see both. ``writes`` names folders
-    outside ``$(DATA)`` that it may write to.
+    ``environment`` is plain, ``secrets`` is not; processes and setup steps see both.
     """
 
     name: str
@@ -128,7 +127,6 @@ class Workload:
     files: tuple[File, ...] = ()
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    writes: tuple[pulumi.Input[str], ...] = ()
     probe: Probe | None = None
     routes: tuple[Route, ...] = ()
     metrics: tuple[Metrics, ...] = ()

@@ -16,9 +16,12 @@ from pydantic import Field
 
 from components.base import Component, FlavorSpec, Inputs
 from components.database import DatabaseAccess, DatabaseOutputs
+from components.programs import program_files
+from components.templates import render
 from terrace.password import Password
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
+from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
 
 
 class PostgresSpec(FlavorSpec):
@@ -27,7 +30,8 @@ class PostgresSpec(FlavorSpec):
     flavor: Literal["postgres"] = "postgres"
     port: int = Field(15432, ge=1024, le=65535, description="TCP port on loopback.")
     exporter_port: int = Field(15433, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
-    memory_mb: int = Field(256, ge=128, description="Shared buffers plus work memory (MiB).")
+    shared_buffers_mb: int = Field(128, ge=16, description="Memory (MiB) that it keeps pages in.")
+    connections: int = Field(100, ge=20, le=1000, description="Most connections at a time.")
 
 
 class Postgres(Component[PostgresSpec, DatabaseOutputs]):
@@ -40,18 +44,7 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
     def build(self, spec: PostgresSpec, inputs: Inputs) -> DatabaseOutputs:
         """Run the server and return a way to get a database in it."""
         target = self.on(HostTarget)
-        server = target.role(
-            "postgres",
-            "postgres",
-            {
-                "postgres_port": spec.port,
-                "postgres_exporter_port": spec.exporter_port,
-                "postgres_superuser_password": Password("postgres-superuser", self).value,
-                "postgres_exporter_password": Password("postgres-exporter", self).value,
-                "postgres_memory_mb": spec.memory_mb,
-            },
-            parent=self,
-        )
+        server = target.run(_workload(spec, target.user("postgres")), self)
         target.services.append(
             Service("database", spec.flavor, "postgres", f"postgresql://127.0.0.1:{spec.port}", "", spec.port)
         )
@@ -73,3 +66,34 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
             return DatabaseAccess("127.0.0.1", spec.port, name, name, password, database)
 
         return DatabaseOutputs(provision)
+
+
+def _workload(spec: PostgresSpec, user: str) -> Workload:
+    python = ("/usr/bin/python3", "$(CONFIG)/cluster.py")
+    return Workload(
+        name="postgres",
+        artifact=Artifact(packages=("postgresql", "prometheus-postgres-exporter")),
+        setup=(SetupStep("cluster", (*python, "make")),),
+        processes=(
+            Process("server", (*python, "run"), memory_mb=0),
+            Process("exporter", _exporter_command(spec), memory_mb=0),
+        ),
+        ports=(Port("sql", spec.port), Port("metrics", spec.exporter_port)),
+        files=(
+            File("postgresql.conf", render("database", "postgresql.conf", **spec.model_dump())),
+            File("pg_hba.conf", render("database", "pg_hba.conf")),
+            File("pg_ident.conf", f"exporter {user} exporter\n"),
+            *program_files("database", "cluster.py"),
+        ),
+        environment={
+            "CLUSTER_DATA": "$(DATA)",
+            "CLUSTER_CONFIG": "$(CONFIG)",
+            "DATA_SOURCE_NAME": f"host=$(DATA)/socket port={spec.port} user=exporter dbname=postgres sslmode=disable",
+        },
+        probe=Probe("metrics", "/metrics"),
+        metrics=(Metrics("metrics"),),
+    )
+
+
+def _exporter_command(spec: PostgresSpec) -> tuple[str, ...]:
+    return ("/usr/bin/prometheus-postgres-exporter", f"--web.listen-address=127.0.0.1:{spec.exporter_port}")

@@ -18,32 +18,12 @@ from components.base import Component, FlavorSpec, Inputs
 from components.database import DatabaseAccess, DatabaseOutputs
 from components.feature_store import FeatureStoreOutputs
 from components.gateway import GatewayOutputs
+from components.programs import program_files
+from components.templates import render
 from terrace.targets.base import Service
-from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, Workload
+from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
 
 PATH = "/feast/"
-
-STORE = """\
-project: {project}
-provider: local
-entity_key_serialization_version: 3
-registry:
-  registry_type: sql
-  path: {registry_url}
-  cache_ttl_seconds: {cache_seconds}
-  sqlalchemy_config_kwargs: {{pool_pre_ping: true, connect_args: {{options: "-c search_path=registry"}}}}
-offline_store: &store
-  type: postgres
-  host: {host}
-  port: {port}
-  database: {database}
-  db_schema: offline
-  user: {user}
-  password: {password}
-online_store:
-  <<: *store
-  db_schema: online
-"""
 
 
 class FeastSpec(FlavorSpec):
@@ -86,23 +66,26 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
         return FeatureStoreOutputs(url, spec.project, database)
 
     def _workload(self, spec: FeastSpec, store: pulumi.Input[str]) -> Workload:
-        serve = (
-            "$(BIN)/feast",
-            "--chdir",
-            "$(CONFIG)",
-            "serve",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(spec.port),
-        )
+        python = "$(BIN)/python"
+        serve = (python, "$(CONFIG)/feast_server.py", "serve", "--host", "127.0.0.1", "--port", str(spec.port))
+        options = ("--workers", "1", "--registry_ttl_sec", str(spec.cache_seconds), "--max-requests", "0")
         return Workload(
             name="feast",
             artifact=Artifact(lock="feast"),
-            processes=(Process("server", (*serve, "--metrics"), spec.memory_mb),),
+            setup=(SetupStep("schemas", (python, "$(CONFIG)/feast_schemas.py")),),
+            processes=(Process("server", (*serve, *options, "--metrics", "--no-access-log"), spec.memory_mb),),
             ports=(Port("http", spec.port), Port("metrics", spec.metrics_port)),
-            files=(File("feature_store.yaml", store),),
-            environment={"FEAST_USAGE": "False", "HOME": "$(DATA)"},
+            files=(
+                File("feature_store.yaml", store),
+                *program_files("feature_store", "feast_schemas.py"),
+                *program_files("feature_store", "feast_server.py"),
+            ),
+            environment={
+                "HOME": "$(DATA)",
+                "FEAST_USAGE": "False",
+                "FEAST_FS_YAML_FILE_PATH": "$(CONFIG)/feature_store.yaml",
+                "FEAST_METRICS_PORT": str(spec.metrics_port),
+            },
             probe=Probe("http", "/health"),
             routes=(Route(PATH, "http", auth="gateway"),),
             metrics=(Metrics("metrics"),),
@@ -114,15 +97,14 @@ def _store(spec: FeastSpec, database: DatabaseAccess) -> pulumi.Output[str]:
 
     def fill(values: list[str]) -> str:
         registry_url, password = values
-        return STORE.format(
+        return render(
+            "feature_store",
+            "feature_store.yaml",
             project=spec.project,
-            registry_url=registry_url,
             cache_seconds=spec.cache_seconds,
-            host=database.host,
-            port=database.port,
-            database=database.name,
-            user=database.user,
+            registry_url=registry_url,
             password=password,
+            database=database,
         )
 
     return pulumi.Output.all(database.url("postgresql+psycopg"), database.password).apply(fill)

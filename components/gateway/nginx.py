@@ -8,15 +8,21 @@ Upstream: https://nginx.org/en/docs/, written for nginx 1.18 to 1.26 as Debian a
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import ClassVar, Literal
 
+import pulumi
 from pydantic import Field
 
 from components.base import Account, Component, FlavorSpec, Inputs
 from components.gateway import GatewayOutputs
+from components.programs import program_files
+from components.templates import render
 from terrace.password import Password
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
+from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
 
 ACCOUNT = "terrace"
 
@@ -27,6 +33,7 @@ class NginxSpec(FlavorSpec):
     flavor: Literal["nginx"] = "nginx"
     address: str = Field("127.0.0.1", description="The IP address that it listens on.")
     port: int = Field(8443, ge=1024, le=65535, description="TCP port, HTTPS.")
+    workers: int = Field(1, ge=1, le=64, description="Server processes.")
     status_port: int = Field(15080, ge=1024, le=65535, description="TCP port of its own status, on loopback.")
     exporter_port: int = Field(15081, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
 
@@ -42,20 +49,73 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
         """Run the entrance; services bring their routes themselves."""
         target = self.on(HostTarget)
         account = Account(ACCOUNT, Password("gateway-account", self).value)
-        target.role(
-            "gateway",
-            "gateway",
-            {
-                "gateway_address": spec.address,
-                "gateway_port": spec.port,
-                "gateway_status_port": spec.status_port,
-                "gateway_exporter_port": spec.exporter_port,
-                "gateway_accounts": [{"name": account.user, "password": account.password}],
-            },
-            parent=self,
-        )
+        target.run(_workload(spec, target, account), self)
         outputs = GatewayOutputs(spec.address, spec.port, target.ca_file, account, "gateway")
         target.services.append(
             Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", f"{outputs.url}/healthz", spec.port)
         )
         return outputs
+
+
+def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload:
+    authority = target.authority
+    return Workload(
+        name="gateway",
+        artifact=Artifact(lock="gateway", packages=("nginx-light", "prometheus-nginx-exporter")),
+        setup=(SetupStep("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py")),),
+        processes=(
+            Process("server", ("/usr/sbin/nginx", "-c", "$(CONFIG)/nginx.conf", "-e", "stderr"), memory_mb=0),
+            Process("exporter", _exporter_command(spec), memory_mb=0),
+        ),
+        ports=(
+            Port("https", spec.port),
+            Port("status", spec.status_port),
+            Port("metrics", spec.exporter_port),
+        ),
+        files=(
+            File("nginx.conf", _configuration(spec, target)),
+            File("accounts", _accounts(account)),
+            File("ca.crt", authority.certificate),
+            File("ca.key", authority.key),
+            *program_files("gateway", "certificates.py"),
+        ),
+        environment={
+            "CERTIFICATE_FOLDER": "$(DATA)/tls",
+            "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((spec.address, "localhost", "127.0.0.1"))),
+        },
+        probe=Probe("status", "/status"),
+        metrics=(Metrics("metrics"),),
+    )
+
+
+def _configuration(spec: NginxSpec, target: HostTarget) -> str:
+    return render(
+        "gateway",
+        "nginx.conf",
+        environment=target.environment,
+        routes=target.routes_folder,
+        **spec.model_dump(),
+    )
+
+
+def _accounts(account: Account) -> pulumi.Output[str]:
+    """Return nginx's password file.
+
+    nginx checks the password anew for every request, which a slow hash would make slow. The password is random and
+    192 bits long, so a fast salted hash cannot be searched for it.
+    """
+
+    def line(password: str) -> str:
+        salt = hashlib.sha256(f"{account.user}:{password}".encode()).digest()[:8]
+        digest = hashlib.sha1(password.encode() + salt).digest()  # noqa: S324  # see the docstring
+        return f"{account.user}:{{SSHA}}{base64.b64encode(digest + salt).decode()}\n"
+
+    return account.password.apply(line)
+
+
+def _exporter_command(spec: NginxSpec) -> tuple[str, ...]:
+    return (
+        "/usr/bin/prometheus-nginx-exporter",
+        f"-nginx.scrape-uri=http://127.0.0.1:{spec.status_port}/status",
+        f"-web.listen-address=127.0.0.1:{spec.exporter_port}",
+    )

@@ -17,8 +17,10 @@ from pydantic import Field
 from components.base import Component, FlavorSpec, Inputs
 from components.gateway import GatewayOutputs
 from components.monitoring import MonitoringOutputs
+from components.templates import render
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
+from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
 
 RULES = Path(__file__).parent / "rules.yaml"
 
@@ -47,21 +49,7 @@ class Prometheus(Component[PrometheusSpec, MonitoringOutputs]):
         target = self.on(HostTarget)
         gateway = inputs.of("gateway", GatewayOutputs)
         metrics_url, alerts_url = f"{gateway.url}/prometheus/", f"{gateway.url}/alertmanager/"
-        target.role(
-            "prometheus",
-            "prometheus",
-            {
-                "prometheus_port": spec.port,
-                "prometheus_external_url": metrics_url,
-                "alertmanager_port": spec.alertmanager_port,
-                "alertmanager_external_url": alerts_url,
-                "node_exporter_port": spec.node_exporter_port,
-                "prometheus_retention_days": spec.retention_days,
-                "prometheus_scrape_seconds": spec.scrape_seconds,
-                "prometheus_rules": RULES.read_text(encoding="utf-8"),
-            },
-            parent=self,
-        )
+        target.run(_workload(spec, target, metrics_url, alerts_url), self)
         for name, url, path, port in (
             ("prometheus", metrics_url, "/prometheus/-/healthy", spec.port),
             ("alertmanager", alerts_url, "/alertmanager/-/healthy", spec.alertmanager_port),
@@ -71,3 +59,68 @@ class Prometheus(Component[PrometheusSpec, MonitoringOutputs]):
                 Service("monitoring", spec.flavor, name, url, f"http://127.0.0.1:{port}{path}", port)
             )
         return MonitoringOutputs(metrics_url, alerts_url)
+
+
+def _workload(spec: PrometheusSpec, target: HostTarget, metrics_url: str, alerts_url: str) -> Workload:
+    return Workload(
+        name="prometheus",
+        artifact=Artifact(packages=("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")),
+        setup=(SetupStep("rules", ("/usr/bin/promtool", "check", "config", "$(CONFIG)/prometheus.yml")),),
+        processes=(
+            Process("server", _prometheus_command(spec, metrics_url), memory_mb=0),
+            Process("alertmanager", _alertmanager_command(spec, alerts_url), memory_mb=0),
+            Process("node-exporter", _node_exporter_command(spec), memory_mb=0),
+        ),
+        ports=(
+            Port("prometheus", spec.port),
+            Port("alertmanager", spec.alertmanager_port),
+            Port("node-exporter", spec.node_exporter_port),
+        ),
+        files=(
+            File("prometheus.yml", _configuration(spec, target)),
+            File("alertmanager.yml", render("monitoring", "alertmanager.yml")),
+            File("rules.yaml", RULES.read_text(encoding="utf-8")),
+        ),
+        probe=Probe("prometheus", "/prometheus/-/ready"),
+        routes=(
+            Route("/prometheus/", "prometheus", auth="gateway", keep_path=True),
+            Route("/alertmanager/", "alertmanager", auth="gateway", keep_path=True),
+        ),
+        metrics=(
+            Metrics("prometheus", "/prometheus/metrics"),
+            Metrics("alertmanager", "/alertmanager/metrics"),
+            Metrics("node-exporter"),
+        ),
+    )
+
+
+def _configuration(spec: PrometheusSpec, target: HostTarget) -> str:
+    return render("monitoring", "prometheus.yml", targets=target.scrape_folder, **spec.model_dump())
+
+
+def _prometheus_command(spec: PrometheusSpec, external_url: str) -> tuple[str, ...]:
+    return (
+        "/usr/bin/prometheus",
+        "--config.file=$(CONFIG)/prometheus.yml",
+        "--storage.tsdb.path=$(DATA)/metrics",
+        f"--storage.tsdb.retention.time={spec.retention_days}d",
+        f"--web.listen-address=127.0.0.1:{spec.port}",
+        f"--web.external-url={external_url}",
+        "--web.route-prefix=/prometheus",
+    )
+
+
+def _alertmanager_command(spec: PrometheusSpec, external_url: str) -> tuple[str, ...]:
+    return (
+        "/usr/bin/prometheus-alertmanager",
+        "--config.file=$(CONFIG)/alertmanager.yml",
+        "--storage.path=$(DATA)/alerts",
+        f"--web.listen-address=127.0.0.1:{spec.alertmanager_port}",
+        f"--web.external-url={external_url}",
+        "--web.route-prefix=/alertmanager",
+        "--cluster.listen-address=",
+    )
+
+
+def _node_exporter_command(spec: PrometheusSpec) -> tuple[str, ...]:
+    return ("/usr/bin/prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{spec.node_exporter_port}")

@@ -8,14 +8,13 @@ Upstream: https://mlserver.readthedocs.io/, written for MLServer 1.7.
 
 from __future__ import annotations
 
-import json
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from components.base import Component, FlavorSpec, Inputs
 from components.gateway import GatewayOutputs
-from components.programs import program_files
+from components.programs import lock_text, program_files
 from components.registry import RegistryOutputs
 from components.serving import ServingOutputs
 from terrace.targets.base import Service
@@ -59,7 +58,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 spec.flavor,
                 workload.name,
                 url,
-                self.target.address(workload, "http") + "/v2/health/ready",
+                self.target.address(workload, "http") + "/v2/health/live",
                 spec.port,
             )
         )
@@ -79,31 +78,46 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 Port("metrics", spec.metrics_port),
                 Port("sync", spec.sync_port),
             ),
-            files=(File("settings.json", _settings(spec)), *program_files("serving", "model_sync")),
+            files=(File("requirements.txt", lock_text("mlserver")), *program_files("serving", "model_sync")),
             environment={
                 "PYTHONPATH": "$(CONFIG)",
                 "HOME": "$(DATA)",
                 "MLFLOW_TRACKING_URI": registry.url,
                 "MLFLOW_TRACKING_USERNAME": registry.serving_account.user,
-                "MODEL_SYNC_ALIAS": spec.alias,
-                "MODEL_SYNC_INTERVAL": str(spec.interval_seconds),
-                "MODEL_SYNC_DATA": "$(DATA)",
-                "MODEL_SYNC_PORT": str(spec.sync_port),
-                "MLSERVER_URL": f"http://127.0.0.1:{spec.port}",
+                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                **_server_settings(spec),
+                **_sync_settings(spec),
             },
             secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password},
-            probe=Probe("http", "/v2/health/ready"),
+            probe=Probe("http", "/v2/health/live"),
             routes=(Route(PATH, "http", auth="gateway"),),
             metrics=(Metrics("metrics"), Metrics("sync")),
         )
 
 
-def _settings(spec: MLServerSpec) -> str:
-    settings = {
-        "host": "127.0.0.1",
-        "http_port": spec.port,
-        "grpc_port": spec.grpc_port,
-        "metrics_port": spec.metrics_port,
-        "parallel_workers": spec.workers,
+def _server_settings(spec: MLServerSpec) -> dict[str, str]:
+    return {
+        "MLSERVER_HOST": "127.0.0.1",
+        "MLSERVER_HTTP_PORT": str(spec.port),
+        "MLSERVER_GRPC_PORT": str(spec.grpc_port),
+        "MLSERVER_METRICS_PORT": str(spec.metrics_port),
+        "MLSERVER_PARALLEL_WORKERS": str(spec.workers),
+        # The deployer loads them, in the right order; a broken model would stop the server at its start.
+        "MLSERVER_LOAD_MODELS_AT_STARTUP": "false",
+        "MLSERVER_DEBUG": "false",
+        "MLSERVER_ENVIRONMENTS_DIR": "$(DATA)/mlserver/environments",
+        "MLSERVER_METRICS_DIR": "$(DATA)/mlserver/metrics",
     }
-    return json.dumps(settings, indent=2)
+
+
+def _sync_settings(spec: MLServerSpec) -> dict[str, str]:
+    return {
+        "MODEL_SYNC_ALIAS": spec.alias,
+        "MODEL_SYNC_INTERVAL": str(spec.interval_seconds),
+        "MODEL_SYNC_DATA": "$(DATA)",
+        "MODEL_SYNC_LOCK": "$(CONFIG)/requirements.txt",
+        "MODEL_SYNC_PORT": str(spec.sync_port),
+        "MLSERVER_URL": f"http://127.0.0.1:{spec.port}",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }

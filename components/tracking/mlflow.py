@@ -27,7 +27,8 @@ from terrace.targets.base import Service
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
 
 ADMIN = "admin"
-ACCOUNTS = (ADMIN, "projects", "serving")  # people, pipelines and notebooks, the serving slot
+SERVING = "serving"
+ACCOUNTS = (ADMIN, "projects", SERVING)  # people, pipelines and notebooks, the serving slot
 PATH = "/mlflow/"
 
 
@@ -36,6 +37,7 @@ class MLflowSpec(FlavorSpec):
 
     flavor: Literal["mlflow"] = "mlflow"
     port: int = Field(15000, ge=1024, le=65535, description="TCP port on loopback.")
+    metrics_port: int = Field(15001, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
     workers: int = Field(1, ge=1, le=16, description="Server processes; each takes about 0.5 GB.")
     memory_mb: int = Field(2048, ge=1024, description="Most memory (MiB) of one process.")
     upload_mb: int = Field(4096, ge=1, description="Largest artifact (MiB) that can be uploaded.")
@@ -78,11 +80,15 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
             name="mlflow",
             artifact=Artifact(lock="mlflow"),
             setup=(SetupStep("databases-and-accounts", ("$(BIN)/python", "$(CONFIG)/mlflow_accounts.py")),),
-            processes=(Process("server", _server_command(spec), spec.memory_mb),),
-            ports=(Port("http", spec.port),),
+            processes=(
+                Process("server", _server_command(spec), spec.memory_mb),
+                Process("metrics", _metrics_command(spec), memory_mb=256),
+            ),
+            ports=(Port("http", spec.port), Port("metrics", spec.metrics_port)),
             files=(
                 File("basic_auth.ini", _basic_auth(databases.accounts)),
                 *program_files("tracking", "mlflow_accounts.py"),
+                *program_files("tracking", "mlflow_metrics.py"),
             ),
             environment={
                 "HOME": "$(DATA)",
@@ -100,10 +106,9 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
                 "MLFLOW_AUTH_ADMIN_PASSWORD": accounts[ADMIN].password,
                 "MLFLOW_ACCOUNTS": _accounts(accounts),
             },
-            writes=(store.folder,),
             probe=Probe("http", "/health"),
             routes=(Route(PATH, "http", auth="own", body_mb=spec.upload_mb),),
-            metrics=(Metrics("http"),),
+            metrics=(Metrics("metrics"),),
         )
 
 
@@ -116,7 +121,13 @@ class _Databases:
 def _server_command(spec: MLflowSpec) -> tuple[str, ...]:
     serve = ("$(BIN)/mlflow", "server", "--app-name", "basic-auth", "--serve-artifacts")
     where = ("--host", "127.0.0.1", "--port", str(spec.port), "--workers", str(spec.workers))
-    return (*serve, *where, "--expose-prometheus", "$(DATA)/metrics")
+    behind_gateway = ("--uvicorn-opts", "--forwarded-allow-ips 127.0.0.1")
+    return (*serve, *where, *behind_gateway, "--expose-prometheus", "$(DATA)/metrics")
+
+
+def _metrics_command(spec: MLflowSpec) -> tuple[str, ...]:
+    """Return the program that shows MLflow's metrics: its own page asks for an account."""
+    return ("$(BIN)/python", "$(CONFIG)/mlflow_metrics.py", "$(DATA)/metrics", str(spec.metrics_port))
 
 
 def _basic_auth(database: DatabaseAccess) -> pulumi.Output[str]:
@@ -124,20 +135,29 @@ def _basic_auth(database: DatabaseAccess) -> pulumi.Output[str]:
     return database.url().apply(
         lambda url: (
             "[mlflow]\n"
-            "default_permission = EDIT\n"
+            "default_permission = READ\n"
             f"database_uri = {url}\n"
             f"admin_username = {ADMIN}\n"
             "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+            "grant_default_workspace_access = false\n"
             "auth_cache_ttl_seconds = 30\n"
         )
     )
 
 
 def _accounts(accounts: Mapping[str, Account]) -> pulumi.Output[str]:
-    """Return the accounts as JSON ``[{name, password, admin}]`` for the setup step, a secret."""
+    """Return the accounts as JSON ``[{name, password, admin, edits}]`` for the setup step, a secret.
+
+    Serving may edit models, to note their state; what an account makes itself is its own to manage.
+    """
     return pulumi.Output.json_dumps(
         [
-            {"name": account.user, "password": account.password, "admin": account.user == ADMIN}
+            {
+                "name": account.user,
+                "password": account.password,
+                "admin": account.user == ADMIN,
+                "edits": ["registered_model"] if account.user == SERVING else [],
+            }
             for account in accounts.values()
         ]
     )

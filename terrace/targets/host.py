@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 
+from components.programs import lock_text
+from terrace.certificates import CertificateAuthority
 from terrace.host_provider import Host, HostRole
 from terrace.targets.base import Target
 from terrace.workload import Probe, Workload
@@ -16,7 +17,6 @@ from terrace.workload import Probe, Workload
 if TYPE_CHECKING:
     from terrace.resolve import Blueprint
 
-LOCKS = Path(__file__).parents[2] / "components" / "locks"
 PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA)\)")
 
 
@@ -42,7 +42,8 @@ class HostTarget(Target):
             project=pulumi.get_project(),
             opts=pulumi.ResourceOptions(parent=parent),
         )
-        self._base = self.role("base", "base", {"base_project": pulumi.get_project()}, parent)
+        self.authority = CertificateAuthority("authority", f"Terrace {blueprint.environment}", parent)
+        self._base = self.role("base", "base", self._base_variables(), parent)
 
     def role(
         self,
@@ -101,6 +102,24 @@ class HostTarget(Target):
             {"all": {"hosts": {"host": {"ansible_connection": "local", "terrace_roles": self.roles}}}}
         )
 
+    @property
+    def routes_folder(self) -> str:
+        """Where services put their routes for the gateway."""
+        return f"/etc/terrace/{self.environment}/gateway-routes"
+
+    @property
+    def scrape_folder(self) -> str:
+        """Where services put their scrape targets for Prometheus."""
+        return f"/etc/terrace/{self.environment}/scrape-targets"
+
+    def _base_variables(self) -> dict[str, Any]:
+        uv_lock = lock_text("uv")
+        return {
+            "base_ca_certificate": self.authority.certificate,
+            "base_uv_version": uv_lock.partition(" ")[0].removeprefix("uv=="),
+            "base_uv_lock": uv_lock,
+        }
+
     def _needed(self, role: str) -> list[pulumi.Resource]:
         return [self._host] if role == "base" else [self._host, self._base]
 
@@ -109,12 +128,11 @@ class HostTarget(Target):
         lock = workload.artifact.lock
         return {
             "service_name": workload.name,
-            "service_python_lock": (LOCKS / f"{lock}.txt").read_text(encoding="utf-8") if lock else "",
+            "service_python_lock": lock_text(lock) if lock else "",
             "service_packages": list(workload.artifact.packages),
             "service_files": [{"path": file.path, "content": fill(file.content)} for file in workload.files],
-            "service_environment": {
-                name: fill(value) for name, value in {**workload.environment, **workload.secrets}.items()
-            },
+            "service_environment": {name: fill(value) for name, value in workload.environment.items()},
+            "service_secrets": {name: fill(value) for name, value in workload.secrets.items()},
             "service_setup": [
                 {"name": step.name, "command": [fill(word) for word in step.command]} for step in workload.setup
             ],
@@ -127,7 +145,6 @@ class HostTarget(Target):
                 }
                 for process in workload.processes
             ],
-            "service_writes": list(workload.writes),
             **_edges(workload),
         }
 

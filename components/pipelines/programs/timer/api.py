@@ -47,6 +47,7 @@ def application(settings: Settings, store: Store) -> Starlette:
         routes=[
             Route("/health", health),
             Route("/metrics", metrics),
+            Route("/", list_pipelines),
             Route("/api/pipelines", list_pipelines),
             Route("/api/pipelines/{name}", put_pipeline, methods=["PUT"]),
             Route("/api/pipelines/{name}", get_pipeline),

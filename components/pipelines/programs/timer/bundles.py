@@ -41,10 +41,6 @@ class Bundles:
         """Return the folder with the bundle's files."""
         return self._folder / digest
 
-    def has(self, digest: str) -> bool:
-        """Tell whether the bundle is there."""
-        return self.folder(digest).is_dir()
-
     def definition(self, digest: str) -> PipelineDefinition:
         """Return the bundle's pipeline.
 
@@ -74,8 +70,11 @@ class Bundles:
         return digest, target, _definition(target)
 
     def accept(self, unpacked: Path, digest: str) -> None:
-        """Put an unpacked bundle in its place, in one step."""
-        if not self.has(digest):
+        """Put an unpacked bundle in its place, in one step, unless it is there in good order."""
+        try:
+            self.definition(digest)
+        except (OSError, DefinitionError):
+            shutil.rmtree(self.folder(digest), ignore_errors=True)
             unpacked.rename(self.folder(digest))
 
     def prune(self, used: Collection[str]) -> None:

@@ -72,7 +72,7 @@ async def execute(
         )
     except OSError as error:
         os.close(read_end)
-        log.note(f"{command.words[0]} can't be run: {error.strerror}")
+        log.note(f"{command.words[0]} can't be run: {error.strerror}: {error.filename}")
         return Ended(NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE)
     finally:
         os.close(write_end)

@@ -28,9 +28,8 @@ class _Field:
 
     def _word(self, text: str) -> int:
         if text not in self.words:
-            raise ValueError(
-                f"{self.name} '{text}' is not a number" + (f" or a name like '{self.words[1]}'" * bool(self.words))
-            )
+            example = f" or a name like '{self.words[1]}'" if self.words else ""
+            raise ValueError(f"{self.name} '{text}' is not a number{example}")
         return self.words.index(text) + self.lowest
 
     def values(self, text: str) -> frozenset[int]:

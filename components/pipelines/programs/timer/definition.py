@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -142,7 +141,8 @@ def _words(detail: dict[str, Any], path: tuple[str | int, ...], model: type[Base
         return f"must be text, not {detail['input']!r}", "put it in quotes"
     if detail["type"] == "string_pattern_mismatch" and path[-1] == "name":
         return f"{detail['input']!r} is not a name", "small letters, digits and '-', beginning with a letter"
-    return re.sub(r"^Value error, ", "", detail["msg"]), ""
+    # Users write lists; tuples are this model's own way to keep them.
+    return detail["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace("tuple", "list"), ""
 
 
 def _place(data: CommentedMap, path: tuple[str | int, ...], *, at_key: bool) -> tuple[int, int]:

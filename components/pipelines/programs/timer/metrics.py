@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .records import ENDED, RunState
+from .records import ENDED
 from .service import Service
 
 
@@ -51,9 +50,8 @@ class PipelineCollector(Collector):
                 continue
             if run.state != "cancelled":
                 succeeded.add_metric([name], run.state == "succeeded")
-            for state in get_args(RunState):
-                if state in ENDED:
-                    states.add_metric([name, state], run.state == state)
+            for state in sorted(ENDED):
+                states.add_metric([name, state], run.state == state)
             seconds.add_metric([name], run.seconds or 0)
             for step in run.steps:
                 if step.seconds is not None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RunState = Literal["queued", "preparing", "running", "succeeded", "failed", "cancelled", "lost"]
+EndState = Literal["succeeded", "failed", "cancelled", "lost"]
+RunState = Literal["queued", "preparing", "running"] | EndState
 StepState = Literal["waiting", "running", "succeeded", "failed", "cancelled", "lost", "skipped"]
 Trigger = Literal["request", "schedule"]
 
-ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled", "lost"})
+ENDED: frozenset[str] = frozenset(get_args(EndState))
 
 
 def now() -> datetime:
@@ -67,12 +68,14 @@ class Run(_Record):
         """Whether nothing of it will change any more."""
         return self.state in ENDED
 
-    def finish(self, state: RunState, error: str = "") -> None:
-        """Note how the run ended; steps that never ran are skipped."""
+    def finish(self, state: EndState, error: str = "") -> None:
+        """Note how the run ended; a step that was still running ended like it, those after it are skipped."""
         self.state, self.error, self.group, self.finished = state, error, None, now()
         self.seconds = (self.finished - (self.started or self.created)).total_seconds()
         for step in self.steps:
-            if step.state == "waiting":
+            if step.state == "running":
+                step.state, step.error = state, error
+            elif step.state == "waiting":
                 step.state = "skipped"
 
 

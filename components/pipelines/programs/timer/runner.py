@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 LONGEST_PAUSE_SECONDS = 30.0
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 READY_FILE = ".venv/.terrace-ready"
 
 
@@ -170,6 +171,8 @@ class Runner:
             "UV_PYTHON": "/usr/bin/python3",
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_NO_PROGRESS": "1",
+            # The host's own CAs, a company's among them; uv's built-in ones where the host has none.
+            "UV_SYSTEM_CERTS": str(SYSTEM_CERTIFICATES.is_file()).lower(),
             **self._settings.uv_variables,
             "UV_CACHE_DIR": str(self._settings.data / "uv-cache"),
             RUN_VARIABLE: run.id,

@@ -76,7 +76,7 @@ class Schedule:
             self.remove(name)
             return
         trigger = self._trigger(expression)
-        first = trigger.get_next_fire_time(None, after + timedelta(seconds=1))
+        first = trigger.get_next_fire_time(None, after + timedelta(microseconds=1))
         missed = first is not None and first <= now()
         self._scheduler.add_job(
             self._fire,

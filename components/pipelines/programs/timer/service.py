@@ -66,7 +66,7 @@ class Service:
         tasks = [active.task for active in self._active.values()]
         for active in self._active.values():
             active.stop.set()
-        await asyncio.gather(*tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.store.close()
 
     async def put(self, name: str, archive: Path, commit: str) -> tuple[PipelineStatus, bool]:
@@ -197,6 +197,9 @@ class Service:
         try:
             await self._runner.carry_out(attempt)
             self._count(attempt.run)
+        except OSError:
+            # A full disk, say. The record on it is put right at the next start.
+            logger.exception("the end of run %s can't be noted", attempt.run.id)
         finally:
             del self._active[name]
         self.store.prune_runs(name, self._settings.keep_runs)
@@ -205,9 +208,6 @@ class Service:
 
     def _lose(self, run: Run) -> None:
         end_run(run.id, run.group)
-        for step in run.steps:
-            if step.state == "running":
-                step.state, step.error = "lost", "The service ended while it ran"
         run.finish("lost", "The service ended while it ran")
         self.store.save_run(run)
         self._count(run)

@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""Ansible module: removes what one role instance noted in the host's manifest, or all that the manifest lists."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: terrace_remove
+short_description: Remove what the manifest lists
+description:
+  - Stops the programs that an entry of the manifest lists, removes their files and users, and forgets the entry.
+  - A user whose data is kept stays, so that its files keep an owner.
+options:
+  environment: {description: The environment., type: str, required: true}
+  entry: {description: Name of one entry; all of them when empty., type: str, default: ""}
+  delete_data: {description: Whether data is removed too., type: bool, required: true}
+author: [Terrace]
+"""
+
+STOP_SECONDS = 40
+
+
+def _run(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _stop_programs(environment, programs):
+    """Make the supervisor forget the programs; both supervisors wait for them to end."""
+    if Path("/run/systemd/system").is_dir():
+        for program in programs:
+            unit = Path(f"/etc/systemd/system/{program}.service")
+            _run("systemctl", "disable", "--now", unit.name)
+            unit.unlink(missing_ok=True)
+        _run("systemctl", "daemon-reload")
+        return
+    folder = Path(f"/etc/terrace/{environment}/supervisor")
+    for program in programs:
+        (folder / "conf.d" / f"{program}.conf").unlink(missing_ok=True)
+    if programs and folder.is_dir():
+        _run("supervisorctl", "-c", str(folder / "supervisord.conf"), "update", *programs)
+
+
+def _stop_user(name):
+    """End every process of a user: what it left behind has no supervisor any more."""
+    try:
+        uid = pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return
+    deadline = time.monotonic() + STOP_SECONDS
+    number = signal.SIGTERM
+    while processes := _processes(uid):
+        for process in processes:
+            try:
+                os.kill(process, number)
+            except ProcessLookupError:
+                continue
+        if time.monotonic() > deadline:
+            number = signal.SIGKILL
+        time.sleep(0.2)
+
+
+def _processes(uid):
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            alive = "State:\tZ" not in (folder / "status").read_text()
+            if alive and folder.stat().st_uid == uid:
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def _remove_path(path):
+    path = Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_user(name):
+    if _run("id", "-u", name).returncode == 0:
+        _run("userdel", name)
+    if _run("getent", "group", name).returncode == 0:
+        _run("groupdel", name)
+
+
+def _remove(file, environment, delete_data):
+    entry = json.loads(file.read_text())
+    _stop_programs(environment, entry["programs"])
+    for user in entry["users"]:
+        _stop_user(user)
+    for path in entry["paths"]:
+        _remove_path(path)
+    if delete_data:
+        for path in entry["data"]:
+            _remove_path(path)
+    if delete_data or not any(Path(path).exists() for path in entry["data"]):
+        for user in entry["users"]:
+            _remove_user(user)
+    file.unlink()
+
+
+def main():
+    """Remove the entry, or all of them."""
+    module = AnsibleModule(
+        argument_spec={
+            "environment": {"type": "str", "required": True},
+            "entry": {"type": "str", "default": ""},
+            "delete_data": {"type": "bool", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    environment = module.params["environment"]
+    folder = Path(f"/etc/terrace/{environment}/manifest.d")
+    files = sorted(folder.glob(f"{module.params['entry'] or '*'}.json"))
+    if not module.check_mode:
+        for file in files:
+            _remove(file, environment, module.params["delete_data"])
+    module.exit_json(changed=bool(files), removed=[file.stem for file in files])
+
+
+if __name__ == "__main__":
+    main()

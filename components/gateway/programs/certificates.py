@@ -1,0 +1,99 @@
+"""Makes sure that the gateway has a server certificate signed by the environment's authority.
+
+Run as the gateway's user before nginx starts. ``CERTIFICATE_HOSTS`` lists names and IP addresses, separated by
+commas; ``ca.crt`` and ``ca.key`` lie beside this file; ``server.crt`` and ``server.key`` go to
+``CERTIFICATE_FOLDER``. A certificate that fits and is valid for another 30 days is kept.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+VALID_DAYS = 825  # the longest that current clients accept of a private authority
+RENEW_DAYS = 30
+
+
+def alternative_names(hosts: list[str]) -> x509.SubjectAlternativeName:
+    """Return the certificate's names: IP addresses as such, everything else as DNS names."""
+    names: list[x509.GeneralName] = []
+    for host in hosts:
+        try:
+            names.append(x509.IPAddress(ipaddress.ip_address(host)))
+        except ValueError:
+            names.append(x509.DNSName(host))
+    return x509.SubjectAlternativeName(names)
+
+
+def is_good(file: Path, authority: x509.Certificate, names: x509.SubjectAlternativeName) -> bool:
+    """Tell whether the certificate in ``file`` is the authority's, has these names, and doesn't end soon."""
+    if not file.is_file():
+        return False
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    remaining = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except Exception:
+        # Whatever is wrong with it (another authority, another key), it is replaced.
+        return False
+    return known == names and remaining > datetime.timedelta(days=RENEW_DAYS)
+
+
+def issue(
+    folder: Path, authority: x509.Certificate, authority_key: ec.EllipticCurvePrivateKey, hosts: list[str]
+) -> None:
+    """Write a new key and certificate to ``folder``."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])]))
+        .issuer_name(authority.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(alternative_names(hosts), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    _write(folder / "server.key", pem)
+    _write(folder / "server.crt", certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Replace ``file`` in one step, readable by its owner alone."""
+    new = file.with_suffix(file.suffix + ".new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(content)
+    new.replace(file)
+
+
+def main() -> None:
+    """Issue a certificate where the one that is there isn't good."""
+    here = Path(__file__).parent
+    folder = Path(os.environ["CERTIFICATE_FOLDER"])
+    hosts = os.environ["CERTIFICATE_HOSTS"].split(",")
+    authority = x509.load_pem_x509_certificate((here / "ca.crt").read_bytes())
+    key = serialization.load_pem_private_key((here / "ca.key").read_bytes(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("the authority's key is not an elliptic-curve key")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not is_good(folder / "server.crt", authority, alternative_names(hosts)):
+        issue(folder, authority, key, hosts)
+
+
+if __name__ == "__main__":
+    main()

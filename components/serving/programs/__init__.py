@@ -1,0 +1,1 @@
+"""Programs that run beside the model server, with its environment."""

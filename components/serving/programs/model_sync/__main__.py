@@ -1,0 +1,39 @@
+"""Start the program: ``python -m model_sync``."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+
+from . import page
+from .registry import Registry
+from .server import Server
+from .settings import Settings
+from .sync import Sync
+
+# The longest that one look may take: libraries installed, and the model loaded a few times.
+SILENCE_SECONDS = 3600
+
+
+def main() -> None:
+    """Look at the registry again and again until told to end."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = Settings.read()
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    signal.signal(signal.SIGINT, lambda *_: ended.set())
+    health = page.Health()
+    page.serve(settings.port, health, SILENCE_SECONDS)
+    sync = Sync(settings, Registry(settings.alias), Server(settings.mlserver), health)
+    while not ended.is_set():
+        try:
+            sync.look()
+        except Exception:
+            # One model's trouble must not end the deployment of all others; the next look starts afresh.
+            logging.exception("the look at the registry ended early")
+        ended.wait(settings.interval)
+
+
+if __name__ == "__main__":
+    main()

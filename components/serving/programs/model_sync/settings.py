@@ -1,0 +1,69 @@
+"""What the program is told by its environment variables, and the folders that follow from it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The program's settings.
+
+    Args:
+        alias: The registry alias that deploys a version (``MODEL_SYNC_ALIAS``).
+        interval: Seconds between two looks at the registry (``MODEL_SYNC_INTERVAL``).
+        retry: Seconds until a failed version is tried again (``MODEL_SYNC_RETRY``).
+        data: Folder of its own (``MODEL_SYNC_DATA``).
+        lock: MLServer's hash-locked requirements (``MODEL_SYNC_LOCK``).
+        port: Loopback port of its metrics and health page (``MODEL_SYNC_PORT``).
+        mlserver: Address of MLServer's REST API (``MLSERVER_URL``).
+        allow_pickle: Whether models that are unpickled are served (``MLFLOW_ALLOW_PICKLE_DESERIALIZATION``).
+        uv: The program that installs libraries; it is part of MLServer's lock.
+    """
+
+    alias: str
+    interval: float
+    retry: float
+    data: Path
+    lock: Path
+    port: int
+    mlserver: str
+    allow_pickle: bool = False
+    uv: Path = Path(sys.executable).with_name("uv")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Return the settings.
+
+        Raises:
+            KeyError: A variable without a default is missing.
+        """
+        return cls(
+            alias=environment.get("MODEL_SYNC_ALIAS", "production"),
+            interval=float(environment.get("MODEL_SYNC_INTERVAL", "5")),
+            retry=float(environment.get("MODEL_SYNC_RETRY", "300")),
+            data=Path(environment["MODEL_SYNC_DATA"]),
+            lock=Path(environment["MODEL_SYNC_LOCK"]),
+            port=int(environment["MODEL_SYNC_PORT"]),
+            mlserver=environment["MLSERVER_URL"].rstrip("/"),
+            allow_pickle=environment.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false").lower() == "true",
+        )
+
+    @property
+    def models(self) -> Path:
+        """The folder from which MLServer loads."""
+        return self.data / "models"
+
+    @property
+    def artifacts(self) -> Path:
+        """The versions' files; apart from ``models``, where MLServer would take any settings file for a model."""
+        return self.data / "artifacts"
+
+    @property
+    def environments(self) -> Path:
+        """The models' Python environments."""
+        return self.data / "environments"

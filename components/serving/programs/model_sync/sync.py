@@ -1,0 +1,191 @@
+"""Makes MLServer serve what the registry asks for."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from pathlib import Path
+
+import requests
+
+from . import artifacts, environments, page
+from .errors import DeploymentError
+from .registry import Registry, RegistryAwayError
+from .repository import Repository, folder_name
+from .server import Server, example_request
+from .settings import Settings
+
+LOG = logging.getLogger(__name__)
+KEPT_VERSIONS = 3
+LOAD_ATTEMPTS = 3
+
+
+class Sync:
+    """The deployer. All that it needs to go on after a restart is on disk and in the registry."""
+
+    def __init__(self, settings: Settings, registry: Registry, server: Server, health: page.Health) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._server = server
+        self._health = health
+        self._repository = Repository(settings.models)
+        self._confirmed: set[str] = set()
+        self._failures: dict[str, tuple[str, float]] = {}
+
+    def look(self) -> None:
+        """Look once at the registry and at MLServer, and do what follows."""
+        problems = []
+        try:
+            pinned = self._registry.pinned()
+        except RegistryAwayError as error:
+            problems.append(f"the registry does not answer: {error}")
+            pinned = {name: self._repository.served(name) or "" for name in self._repository.names()}
+        page.REGISTRY_UP.set(not problems)
+        try:
+            self._converge(pinned, fresh=not problems)
+        except requests.RequestException as error:
+            problems.append(f"MLServer does not answer: {error}")
+        page.SERVER_UP.set(not any(problem.startswith("MLServer") for problem in problems))
+        self._tell("; ".join(problems))
+
+    def _converge(self, pinned: dict[str, str], *, fresh: bool) -> None:
+        if not self._server.live():
+            raise requests.ConnectionError("it is not live yet")
+        for name in self._repository.names():
+            if name not in pinned:
+                self._retire(name)
+        for name, version in pinned.items():
+            served = self._repository.served(name)
+            failed, again = self._failures.get(name, ("", 0.0))
+            due = version != served or name not in self._confirmed
+            if fresh and due and (failed != version or time.monotonic() >= again):
+                self._deploy(name, version, served)
+            elif served:
+                self._hold(name, served)
+
+    def _deploy(self, name: str, version: str, served: str | None) -> None:
+        LOG.info("%s: deploying version %s in place of %s", name, version, served)
+        if version != served:
+            self._registry.report(name, version, "deploying")
+        try:
+            files, environment = self._prepare(name, version)
+            self._switch(name, version, files, environment)
+        except DeploymentError as error:
+            self._fail(name, version, str(error))
+            return
+        self._failures.pop(name, None)
+        self._confirmed.add(name)
+        self._registry.report(name, version, "ready")
+        if served and served != version:
+            self._registry.forget(name, served)
+        page.DEPLOYMENTS.labels(name, "ready").inc()
+        LOG.info("%s: version %s is served", name, version)
+        self._clean_up()
+
+    def _prepare(self, name: str, version: str) -> tuple[Path, Path]:
+        folder = self._settings.artifacts / folder_name(name) / version
+        files = artifacts.fetch(folder, lambda target: self._registry.download(name, version, target))
+        if not self._settings.allow_pickle:
+            artifacts.refuse_pickles(files)
+        listing = files / "requirements.txt"
+        if not listing.exists():
+            raise DeploymentError("the model names no requirements, so its libraries are unknown")
+        environment = environments.ensure(self._settings, listing.read_text(encoding="utf-8"))
+        (folder / "environment").write_text(environment.name, encoding="utf-8")
+        return files, environment
+
+    def _switch(self, name: str, version: str, files: Path, environment: Path) -> None:
+        before = self._repository.snapshot(name)
+        first = not before
+        request = example_request(files)
+        try:
+            self._repository.write(name, version, files, environment, serve=first)
+            self._server.load(name)
+            if request:
+                self._server.answer(name, None if first else version, request)
+            self._repository.write(name, version, files, environment, serve=True)
+            self._repository.write(name, version, files, environment, serve=False)
+            self._repository.keep(name, version)
+            self._load(name, version)
+            if request and (answered := self._server.answer(name, None, request)["model_version"]) != version:
+                raise DeploymentError(f"MLServer still answers with version {answered}")
+        except (DeploymentError, requests.RequestException) as error:
+            self._roll_back(name, before)
+            raise DeploymentError(str(error)) from error
+
+    def _roll_back(self, name: str, before: dict[str, str]) -> None:
+        self._repository.restore(name, before)
+        try:
+            if before:
+                self._server.load(name)
+            else:
+                self._server.unload(name)
+        except (DeploymentError, requests.RequestException) as error:
+            LOG.warning("%s: what was served before is not loaded yet: %s", name, error)
+
+    def _fail(self, name: str, version: str, reason: str) -> None:
+        LOG.error("%s: version %s failed: %s", name, version, reason)
+        self._failures[name] = (version, time.monotonic() + self._settings.retry)
+        self._registry.report(name, version, "failed", reason)
+        page.DEPLOYMENTS.labels(name, "failed").inc()
+
+    def _hold(self, name: str, served: str) -> None:
+        """Load what is served again where MLServer lost it, by a restart say."""
+        if not (self._server.ready(name) and self._server.ready(name, served)):
+            LOG.info("%s: loading version %s again", name, served)
+            try:
+                self._load(name, served)
+            except DeploymentError as error:
+                LOG.error("%s: version %s cannot be loaded again: %s", name, served, error)
+
+    def _load(self, name: str, version: str) -> None:
+        # MLServer takes entries in no certain order; where a version comes before the default, the default
+        # replaces it, and the next load brings the version back.
+        for _ in range(LOAD_ATTEMPTS):
+            self._server.load(name)
+            if self._server.ready(name) and self._server.ready(name, version):
+                return
+        raise DeploymentError("MLServer loads the model but does not make it ready")
+
+    def _retire(self, name: str) -> None:
+        LOG.info("%s: no version has the alias any more, so none is served", name)
+        served = self._repository.served(name)
+        self._server.unload(name)
+        self._repository.remove(name)
+        self._confirmed.discard(name)
+        self._failures.pop(name, None)
+        if served:
+            self._registry.forget(name, served)
+
+    def _clean_up(self) -> None:
+        """Remove files and environments that only versions long out of service needed."""
+        for model in self._settings.artifacts.iterdir():
+            versions = sorted(model.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+            for folder in versions[KEPT_VERSIONS:]:
+                shutil.rmtree(folder)
+        records = self._settings.artifacts.glob("*/*/environment")
+        needed = {record.read_text(encoding="utf-8") for record in records}
+        for environment in self._settings.environments.iterdir():
+            if environment.is_dir() and environment.name not in needed:
+                shutil.rmtree(environment)
+                environment.with_suffix(".txt").unlink(missing_ok=True)
+
+    def _tell(self, problem: str) -> None:
+        """Bring the health page and the metrics up to date, and log a change for the better or worse."""
+        if problem != self._health.problem:
+            LOG.log(logging.WARNING if problem else logging.INFO, problem or "all is well")
+        served = {name: self._repository.served(name) or "" for name in self._repository.names()}
+        for gauge, versions in (
+            (page.SERVED, served),
+            (page.FAILED, {name: version for name, (version, _) in self._failures.items()}),
+        ):
+            gauge.clear()
+            for name, version in versions.items():
+                gauge.labels(name).set(int(version or 0))
+        if not problem:
+            page.LAST_SYNC.set_to_current_time()
+        self._health.problem = problem
+        self._health.served = served
+        self._health.failed = {name: version for name, (version, _) in self._failures.items()}
+        self._health.beat = time.monotonic()

@@ -1,0 +1,26 @@
+"""Configuration files that a flavor fills in: ``components/<slot>/templates/<name>.j2``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+COMPONENTS = Path(__file__).parent
+
+
+def render(slot: str, name: str, **values: Any) -> str:
+    """Return the template ``name`` of ``slot`` filled with ``values``.
+
+    Raises:
+        jinja2.UndefinedError: The template needs a value that is not given (a defect of the flavor).
+    """
+    # The files are configuration, not HTML, so nothing is escaped.
+    environment = Environment(  # noqa: S701
+        loader=FileSystemLoader(COMPONENTS / slot / "templates"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
+    return environment.get_template(f"{name}.j2").render(values)

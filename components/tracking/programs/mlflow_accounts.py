@@ -1,0 +1,90 @@
+"""Bring MLflow's two databases up to date and its accounts to what is asked for.
+
+Run with MLflow's own environment before the server starts, as often as wanted. It reads
+
+- ``MLFLOW_BACKEND_STORE_URI``, the database of runs and models,
+- ``MLFLOW_AUTH_CONFIG_PATH``, the ``basic_auth.ini`` that names the database of accounts,
+- ``MLFLOW_ACCOUNTS``, JSON ``[{"name": …, "password": …, "admin": true, "edits": ["registered_model"]}]``.
+
+An account's ``edits`` are the kinds of resource of which it may change every one, whoever made it. Accounts that
+are not listed are left alone, except MLflow's own first administrator. MLflow's commands for the same purpose take
+the databases' addresses, and so their passwords, as arguments, where every user of the machine can read them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mlflow.server.auth.config import read_auth_config
+from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+from mlflow.store.db import utils as database
+
+BOOTSTRAP_ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account as it should be."""
+
+    name: str
+    password: str
+    admin: bool = False
+    edits: tuple[str, ...] = ()
+
+
+def main() -> int:
+    """Migrate both databases, then converge the accounts; return the exit code."""
+    accounts = [
+        Account(entry["name"], entry["password"], bool(entry.get("admin")), tuple(entry.get("edits", ())))
+        for entry in json.loads(os.environ["MLFLOW_ACCOUNTS"])
+    ]
+    migrate(os.environ["MLFLOW_BACKEND_STORE_URI"])
+    store = SqlAlchemyStore()
+    store.init_db(read_auth_config().database_uri)
+    for line in converge(store, accounts):
+        sys.stdout.write(f"{line}\n")
+    return 0
+
+
+def migrate(url: str) -> None:
+    """Create the tables of runs and models, or bring those of an older MLflow up to date."""
+    engine = database.create_sqlalchemy_engine_with_retry(url)
+    try:
+        if database._is_empty_database(engine):
+            database._initialize_tables(engine)
+        elif database._get_schema_version(engine) != database._get_latest_schema_revision():
+            database._upgrade_db(engine)
+    finally:
+        engine.dispose()
+
+
+def converge(store: SqlAlchemyStore, accounts: Iterable[Account]) -> list[str]:
+    """Make the accounts what they should be and return what was changed, one line each.
+
+    Raises:
+        mlflow.exceptions.MlflowException: MLflow refuses a password, for being shorter than 12 characters say.
+    """
+    wanted = {account.name: account for account in accounts}
+    existing = {user.username: user for user in store.list_users()}
+    changed = []
+    for name, account in wanted.items():
+        if name not in existing:
+            store.create_user(name, account.password, is_admin=account.admin)
+            changed.append(f"created {name}")
+        elif not store.authenticate_user(name, account.password) or existing[name].is_admin != account.admin:
+            store.update_user(name, password=account.password, is_admin=account.admin)
+            changed.append(f"updated {name}")
+        for resource in account.edits:
+            store.grant_user_permission(name, resource, "*", "EDIT")
+    if BOOTSTRAP_ADMIN in existing and BOOTSTRAP_ADMIN not in wanted:
+        store.delete_user(BOOTSTRAP_ADMIN)
+        changed.append(f"deleted {BOOTSTRAP_ADMIN}")
+    return changed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Serve MLflow's metrics on a loopback port of their own.
+
+MLflow's ``/metrics`` asks for an account, which Prometheus would have to be given. The server's processes keep
+their numbers in a folder (``--expose-prometheus``), so this program reads them there. Run it with MLflow's
+environment: ``python mlflow_metrics.py <folder> <port>``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from threading import Event
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+
+
+def main(folder: Path, port: int) -> None:
+    """Serve until the process is told to end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_stale(folder)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(folder))
+    start_http_server(port, addr="127.0.0.1", registry=registry)
+    Event().wait()
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the numbers of processes that have ended; their files are called ``<kind>_<pid>.db``."""
+    for file in folder.glob("*_*.db"):
+        if not Path("/proc", file.stem.rpartition("_")[2]).exists():
+            file.unlink()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

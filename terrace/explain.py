@@ -1,0 +1,114 @@
+"""Says of a blueprint where every value came from, and of each practice what its tier asks and what gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from terrace.tiers import Cell, Evidence, TierTable
+
+if TYPE_CHECKING:
+    from terrace.resolve import Blueprint
+
+ROOT = Path(__file__).parents[1]
+
+Coverage = Literal["covered", "stated", "not covered"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A resolved value: its dotted path, and where it came from."""
+
+    path: str
+    value: Any
+    origin: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class CellReport:
+    """What a tier asks of a practice, and what gives it.
+
+    ``coverage`` is «covered» when all evidence is there, «stated» for an organisational cell that the spec answers,
+    «not covered» otherwise.
+    """
+
+    practice: str
+    title: str
+    tier: int
+    asks: str
+    coverage: Coverage
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A whole blueprint explained."""
+
+    env: str
+    tier: int
+    target: str
+    values: tuple[Value, ...]
+    cells: tuple[CellReport, ...]
+    waivers: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the explanation as JSON data."""
+        return asdict(self)
+
+
+def explain(blueprint: Blueprint, table: TierTable | None = None, root: Path = ROOT) -> Explanation:
+    """Explain ``blueprint``. ``root`` is where the evidence's files are looked for."""
+    rows = (table or TierTable.load()).practices
+    cells = tuple(
+        _cell(blueprint, practice, rows[practice].title, tier, rows[practice].cells[tier], root)
+        for practice, highest in blueprint.practices.items()
+        for tier in range(1, highest + 1)
+    )
+    waivers = tuple(
+        f"{practice} is held at tier {level.tier} until {level.waiver.expires}, by {level.waiver.owner}: "
+        f"{level.waiver.reason}"
+        for practice, level in blueprint.spec.practices.items()
+        if level.waiver
+    )
+    return Explanation(
+        blueprint.environment, blueprint.tier, blueprint.target, tuple(_values(blueprint)), cells, waivers
+    )
+
+
+def _values(blueprint: Blueprint) -> Iterator[Value]:
+    decided: dict[str, Any] = {"tier": blueprint.tier, "target": blueprint.target}
+    for slot, spec in blueprint.slots.items():
+        decided |= {f"{slot}.{option}": value for option, value in spec.model_dump(mode="json").items()}
+    decided |= {f"practices.{practice}": tier for practice, tier in blueprint.practices.items()}
+    for path, value in decided.items():
+        origin = blueprint.origins[path]
+        detail = f"{origin.detail}, {origin.where}" if origin.where else origin.detail
+        yield Value(path, value, origin.kind, detail)
+
+
+def _cell(blueprint: Blueprint, practice: str, title: str, tier: int, cell: Cell, root: Path) -> CellReport:
+    if cell.organisational:
+        statements = _statements(blueprint, practice)
+        return CellReport(practice, title, tier, cell.asks, "stated" if statements else "not covered", statements)
+    given = tuple(str(evidence) for evidence in cell.evidence)
+    covered = bool(given) and all(_is_there(blueprint, evidence, root) for evidence in cell.evidence)
+    return CellReport(practice, title, tier, cell.asks, "covered" if covered else "not covered", given)
+
+
+def _is_there(blueprint: Blueprint, evidence: Evidence, root: Path) -> bool:
+    if evidence.slot:
+        return evidence.slot in blueprint.slots
+    return (root / str(evidence.test or evidence.file).partition("::")[0]).is_file()
+
+
+def _statements(blueprint: Blueprint, practice: str) -> tuple[str, ...]:
+    """Return what the spec states for an organisational cell."""
+    spec = blueprint.spec
+    if practice in ("lifecycle_management", "explainability"):
+        return tuple(f"use_cases.{name}, owner {case.owner}" for name, case in spec.use_cases.items())
+    if practice == "collaboration":
+        return tuple(f"team.people.{name}" for name, person in spec.team.people.items() if person.email)
+    return ()

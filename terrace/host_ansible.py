@@ -1,0 +1,192 @@
+"""Runs one Ansible role on one host through ansible-runner, one at a time, and says clearly what went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terrace.errors import OperationError
+
+ANSIBLE = Path(__file__).parents[1] / "ansible"
+LOCKS = Path("/run/lock")
+SHORTEST_SECRET = 8  # shorter values are no secrets, and redacting them would make errors unreadable
+
+
+@dataclass(frozen=True)
+class Task:
+    """A role to run: on which host, for which environment and instance, with which variables."""
+
+    host: Mapping[str, Any]
+    environment: str
+    role: str
+    instance: str
+    variables: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.instance} on {self.host['name']}"
+
+
+def converge(task: Task) -> int:
+    """Bring the host to what the role describes; return the number of changes."""
+    return _run(task, {"terrace_state": "present"})
+
+
+def check(task: Task) -> int:
+    """Return how many changes converging would make, without making any."""
+    return _run(task, {"terrace_state": "present"}, "--check")
+
+
+def remove(task: Task, *, delete_data: bool) -> int:
+    """Remove what the role made; return the number of changes."""
+    return _run(task, {"terrace_state": "absent", "terrace_delete_data": delete_data})
+
+
+def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
+    _require_root()
+    import ansible_runner
+
+    with _lock(task.environment), _private_folder() as folder:
+        variables = {**task.variables, **state, "terrace_role": task.role, "terrace_instance": task.instance}
+        _write(folder / "env" / "extravars", json.dumps(literal(variables)))
+        _write(folder / "inventory" / "hosts.json", json.dumps(_inventory(task.host)))
+        events = _Events()
+        runner = ansible_runner.run(
+            private_data_dir=str(folder),
+            playbook=str(ANSIBLE / "playbooks" / "role.yml"),
+            cmdline=" ".join(options) or None,
+            envvars=_environment(),
+            event_handler=events.take,
+            quiet=True,
+        )
+        if runner.status != "successful":
+            raise events.error(task, runner.status)
+        return events.changes
+
+
+def literal(value: Any) -> Any:
+    """Return ``value`` with each text marked so that Ansible takes it as it is, never as a template."""
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, Mapping):
+        return {name: literal(item) for name, item in value.items()}
+    return [literal(item) for item in value] if isinstance(value, list) else value
+
+
+class _Events:
+    """Keeps the last task that failed and the number of changes; ansible-runner calls ``take`` for every event."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.text = ""
+        self.changes = 0
+
+    def take(self, event: Mapping[str, Any]) -> bool:
+        """Take an event; the return value tells ansible-runner not to write it to disk."""
+        kind, data = event.get("event"), event.get("event_data", {})
+        if kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
+            self.name = str(data.get("task", ""))
+            self.text = _message(data.get("res", {}))
+        elif kind == "playbook_on_stats":
+            self.changes = sum(data.get("changed", {}).values())
+        elif kind == "error" and not self.text:
+            self.text = str(event.get("stdout", ""))
+        return False
+
+    def error(self, task: Task, status: str) -> OperationError:
+        """Return what to tell the user, without any of the task's secrets."""
+        why = redact(self.text, task.variables) or f"Ansible ended as {status}"
+        what = f"could not «{self.name}»" if self.name else "Ansible could not run the role"
+        return OperationError(what, where=str(task), why=why, fix="Remove the cause and run the same command again.")
+
+
+def _message(result: Mapping[str, Any]) -> str:
+    for item in result.get("results", ()):
+        if item.get("failed"):
+            return _message(item)
+    parts = [str(result.get(name, "")).strip() for name in ("msg", "stderr", "stdout")]
+    said = [part for part in parts if part and part != "non-zero return code"]
+    return "\n".join(dict.fromkeys(said))[-4000:]
+
+
+def redact(text: str, variables: Mapping[str, Any]) -> str:
+    """Return ``text`` with every value of ``variables`` that may be a secret replaced by ``[secret]``."""
+    for value in sorted(_secrets(variables), key=len, reverse=True):
+        text = text.replace(value, "[secret]")
+    return text
+
+
+def _secrets(value: Any, *, inside: bool = False) -> Iterator[str]:
+    """Yield texts that stand under a key like a password, an environment variable, or a file's content."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            hidden = inside or any(word in str(key) for word in ("password", "secret", "environment_variables"))
+            yield from _secrets(item, inside=hidden)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets(item, inside=inside)
+    elif inside and isinstance(value, str) and len(value) >= SHORTEST_SECRET:
+        yield value
+
+
+def _require_root() -> None:
+    if os.geteuid() == 0:
+        return
+    sudo = shutil.which("sudo")
+    if not sudo or subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode != 0:
+        raise OperationError(
+            "configuring a host needs root",
+            where="this machine",
+            why="the user is not root and `sudo` asks for a password, or is missing",
+            fix="Run the command as root, or allow your user to use sudo without a password.",
+        )
+
+
+@contextlib.contextmanager
+def _lock(environment: str) -> Iterator[None]:
+    """Let one role at a time run on a host: they share dpkg, the supervisor, and the gateway."""
+    folder = LOCKS if os.access(LOCKS, os.W_OK) else Path(tempfile.gettempdir())
+    with (folder / f"terrace-{environment}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _private_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="terrace-"))  # mode 0700
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(mode=0o700)
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
+
+
+def _inventory(host: Mapping[str, Any]) -> dict[str, Any]:
+    variables = {
+        "ansible_connection": host["connection"],
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_become": os.geteuid() != 0,
+    }
+    return {"all": {"hosts": {host["name"]: variables}}}
+
+
+def _environment() -> dict[str, str]:
+    """Return what Ansible runs with: its own configuration, and programs of this Python environment first."""
+    return {
+        "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
+    }

@@ -1,0 +1,174 @@
+"""Spec + tier table → blueprint: every value decided, each with where it came from. A pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+from terrace.catalog import Catalog
+from terrace.errors import InputError, InputErrors, Location
+from terrace.spec import Host, Network, PlatformSpec, Practice
+from terrace.tiers import OriginKind, TierTable
+
+if TYPE_CHECKING:
+    from components.base import FlavorSpec
+    from terrace.config import LoadedSpec
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value came from: the tier table, the target, the user's file (with its place), or a default."""
+
+    kind: OriginKind
+    detail: str
+    where: Location | None = None
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A spec with every value decided.
+
+    Args:
+        slots: Slot → options of its flavor.
+        practices: Practice → tier that is asked of it.
+        origins: Dotted path of a value, as in ``tracking.workers`` → where it came from.
+    """
+
+    environment: str
+    spec: PlatformSpec
+    slots: Mapping[str, FlavorSpec]
+    practices: Mapping[Practice, int]
+    origins: Mapping[str, Origin]
+
+    @property
+    def name(self) -> str:
+        """The platform's name."""
+        return self.spec.name
+
+    @property
+    def tier(self) -> int:
+        """The platform's tier."""
+        return self.spec.tier
+
+    @property
+    def target(self) -> str:
+        """Where the platform runs."""
+        return self.spec.target
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The machines that it runs on."""
+        return self.spec.hosts
+
+    @property
+    def network(self) -> Network:
+        """What stands between the hosts and the package indexes."""
+        return self.spec.network
+
+
+def resolve(loaded: LoadedSpec, table: TierTable | None = None, catalog: Catalog | None = None) -> Blueprint:
+    """Decide every value.
+
+    Raises:
+        InputErrors: A slot that the tier has, or that another flavor requires, has no flavor on the target; or two
+            options want the same port.
+    """
+    resolver = _Resolver(loaded, table or TierTable.load(), catalog or Catalog())
+    return resolver.resolve()
+
+
+class _Resolver:
+    def __init__(self, loaded: LoadedSpec, table: TierTable, catalog: Catalog) -> None:
+        self.loaded = loaded
+        self.spec = loaded.spec
+        self.table = table
+        self.catalog = catalog
+        self.errors: list[InputError] = []
+        self.origins: dict[str, Origin] = {
+            "tier": self._written("terrace:tier"),
+            "target": self._written("terrace:target"),
+        }
+
+    def resolve(self) -> Blueprint:
+        slots = {slot: spec for slot in self._wanted() if (spec := self._slot(slot)) is not None}
+        self._check_requirements(slots)
+        self._check_ports(slots)
+        if self.errors:
+            raise InputErrors(self.errors)
+        practices: dict[Practice, int] = {}
+        for practice in get_args(Practice):
+            level = self.spec.practices.get(practice)
+            practices[practice] = level.tier if level else self.spec.tier
+            self.origins[f"practices.{practice}"] = (
+                self._written("terrace:platform", "practices", practice) if level else self._by_tier()
+            )
+        return Blueprint(self.loaded.environment, self.spec, slots, practices, self.origins)
+
+    def _wanted(self) -> list[str]:
+        by_tier = {slot for slot, row in self.table.slots.items() if row.from_tier <= self.spec.tier}
+        return sorted(by_tier | set(self.spec.slots))
+
+    def _slot(self, slot: str) -> FlavorSpec | None:
+        written = self.spec.slots.get(slot)
+        flavor = written.flavor if written else self.table.default_flavor(slot, self.spec.target)
+        if flavor is None or self.spec.target not in self.catalog.component(slot, flavor).supports:
+            where = self.loaded.file.value(("config", "terrace:target"))
+            what = (
+                f"tier {self.spec.tier} has the slot {slot!r}, which has no flavor on target {self.spec.target!r} yet"
+            )
+            self.errors.append(InputError(what, where=where, fix="Choose target `host`."))
+            return None
+        options = self._options(slot, flavor, written)
+        return self.catalog.spec_type(slot, flavor).model_validate(options)
+
+    def _options(self, slot: str, flavor: str, written: FlavorSpec | None) -> dict[str, Any]:
+        """Return the flavor's options: what the user wrote, else what the tier sets, else the flavor's default."""
+        options: dict[str, Any] = {}
+        settings = self.table.settings(slot, self.spec.tier) if flavor == self._default(slot) else {}
+        for option, field in self.catalog.spec_type(slot, flavor).model_fields.items():
+            path = f"{slot}.{option}"
+            if written and option in written.model_fields_set:
+                options[option] = getattr(written, option)
+                self.origins[path] = self._written("terrace:platform", slot, option)
+            elif option == "flavor":
+                options[option] = flavor
+            elif option in settings:
+                options[option], level = settings[option]
+                self.origins[path] = Origin("tier", f"tier {level} sets it")
+            else:
+                options[option] = field.get_default(call_default_factory=True)
+                self.origins[path] = Origin("default", f"default of {slot}/{flavor}")
+        if not written or "flavor" not in self.loaded.file.data["config"]["terrace:platform"][slot]:
+            self.origins[f"{slot}.flavor"] = Origin("target", f"default on target {self.spec.target}")
+        return options
+
+    def _check_requirements(self, slots: Mapping[str, FlavorSpec]) -> None:
+        for slot, spec in slots.items():
+            for required in self.catalog.component(slot, spec.flavor).requires:
+                if required not in slots:
+                    where = self.loaded.file.key(("config", "terrace:platform", slot))
+                    what = f"{slot}.flavor {spec.flavor!r} requires the slot {required!r}, which this platform lacks"
+                    fix = f"Add `{required}: {{flavor: …}}` to terrace:platform."
+                    self.errors.append(InputError(what, where=where, fix=fix))
+
+    def _check_ports(self, slots: Mapping[str, FlavorSpec]) -> None:
+        taken: dict[int, str] = {}
+        for slot, spec in slots.items():
+            for option, value in spec.model_dump().items():
+                if option != "port" and not option.endswith("_port"):
+                    continue
+                path = f"{slot}.{option}"
+                if value in taken:
+                    where = self.loaded.file.value(("config", "terrace:platform", slot, option))
+                    self.errors.append(InputError(f"{path}: port {value} is {taken[value]}'s already", where=where))
+                taken[value] = path
+
+    def _default(self, slot: str) -> str | None:
+        return self.table.default_flavor(slot, self.spec.target)
+
+    def _by_tier(self) -> Origin:
+        return Origin("tier", f"tier {self.spec.tier}")
+
+    def _written(self, *path: str) -> Origin:
+        return Origin("written", "stack file", self.loaded.file.value(("config", *path)))

@@ -1,0 +1,198 @@
+"""What a user may write in a stack file. Plain data: nothing here imports Pulumi or touches a machine."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Tier = Annotated[int, Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5.")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+
+Url = Annotated[str, Field(pattern=r"^https?://")]
+
+Practice = Literal[
+    "ci_cd",
+    "model_and_data_versioning",
+    "pipeline_automation",
+    "performance_monitoring",
+    "experiment_management",
+    "model_deployment",
+    "lifecycle_management",
+    "data_security_and_privacy",
+    "explainability",
+    "data_quality",
+    "configuration_management",
+    "deployment_strategies",
+    "infrastructure_automation",
+    "collaboration",
+    "risk_and_compliance",
+]
+
+# The first seven: Kreuzberger et al.; the rest are added by other reviews.
+Role = Literal[
+    "business_stakeholder",
+    "solution_architect",
+    "data_scientist",
+    "data_engineer",
+    "software_engineer",
+    "devops_engineer",
+    "ml_engineer",
+    "domain_specialist",
+    "computational_scientist",
+    "ml_scientist",
+    "provenance_specialist",
+    "labelling_expert",
+    "manager",
+    "application_developer",
+    "deployment_lead",
+]
+
+DataClass = Literal["public", "internal", "confidential", "pii"]
+RiskClass = Literal["minimal", "limited", "high"]
+Profile = Literal["soc2", "gdpr", "hipaa", "iso27001", "eu_ai_act", "nist_ai_rmf"]
+
+
+class Model(BaseModel):
+    """A part of the spec: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SecretReference(Model):
+    """A Pulumi config secret, as it stands in the stack file; the program asks Pulumi for its value."""
+
+    secure: str = Field(pattern=r"^v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$", description="Ciphertext, by the Pulumi CLI.")
+
+
+class Waiver(Model):
+    """A recorded exception that ends by itself."""
+
+    reason: str = Field(min_length=10, description="Why the exception is needed.")
+    owner: str = Field(min_length=1, description="A person or group of `team` who answers for it.")
+    expires: datetime.date = Field(description="The last day on which it holds, YYYY-MM-DD.")
+
+
+class PracticeLevel(Model):
+    """A practice apart from the platform's tier."""
+
+    tier: Tier
+    waiver: Waiver | None = Field(None, description="Needed where the practice is below the platform's tier.")
+
+
+class Person(Model):
+    """Somebody on the team."""
+
+    email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$", description="Where notices go.")
+    roles: tuple[Role, ...] = Field((), description="Roles of this person alone, beside those of the groups.")
+
+
+class Group(Model):
+    """People who share roles."""
+
+    roles: tuple[Role, ...] = Field(min_length=1, description="What its members do.")
+    members: tuple[Name, ...] = Field((), description="Names of `team.people`.")
+
+
+class Team(Model):
+    """Who works with the platform."""
+
+    people: Mapping[Name, Person] = Field(default_factory=dict, description="People by account name.")
+    groups: Mapping[Name, Group] = Field(default_factory=dict, description="Groups by name.")
+
+    @model_validator(mode="after")
+    def _members_exist(self) -> Self:
+        for name, group in self.groups.items():
+            unknown = sorted(set(group.members) - set(self.people))
+            if unknown:
+                raise ValueError(f"group {name!r} has members who are not in team.people: {', '.join(unknown)}")
+        return self
+
+
+class DataSource(Model):
+    """Where a use case's data comes from."""
+
+    name: str = Field(min_length=1)
+    data_class: DataClass = Field(alias="class", description="How sensitive the data is.")
+
+
+class UseCase(Model):
+    """What a model is for; the practice «lifecycle management» starts with it."""
+
+    goal: str = Field(min_length=10, description="What is to get better for whom.")
+    kpi: str = Field(min_length=1, description="The figure that shows it.")
+    baseline: str = Field(min_length=1, description="What is reached without the model.")
+    owner: Name = Field(description="A person or group of `team`.")
+    sources: tuple[DataSource, ...] = Field(min_length=1, description="The data that it uses.")
+    risk_class: RiskClass = Field(description="As the EU AI Act classes the use.")
+    intended_use: str = Field(min_length=10, description="What the predictions may be used for, and what not.")
+
+
+def _host_address(value: str) -> str:
+    if value != "localhost" and not all(part.isalnum() or "-" in part for part in value.split(".")):
+        ipaddress.ip_address(value)
+    return value
+
+
+class Host(Model):
+    """A machine that Ansible configures."""
+
+    name: Name = "this-machine"
+    address: Annotated[str, AfterValidator(_host_address)] = Field("127.0.0.1", description="IP address or name.")
+    connection: Literal["local"] = Field("local", description="How Ansible reaches it; only this machine so far.")
+
+
+class Network(Model):
+    """What stands between the hosts and the package indexes."""
+
+    proxy: Url | SecretReference | None = Field(None, description="HTTP proxy for downloads.")
+    package_index: Url | SecretReference | None = Field(None, description="A PEP 503 index instead of PyPI.")
+
+
+class PlatformSpec(Model):
+    """One environment's platform as the user wrote it.
+
+    ``slots`` holds, for each slot that the user wrote, the options of its flavor; `model_fields_set` of these
+    tells which were written.
+    """
+
+    tier: Tier
+    target: Literal["host", "kubernetes", "aws"] = Field(description="Where the platform runs.")
+    name: Name = Field("platform", description="The platform's name.")
+    hosts: tuple[Host, ...] = Field((Host(),), min_length=1, max_length=1, description="The machines; one so far.")
+    team: Team = Field(Team(), description="Who works with it.")
+    use_cases: Mapping[Name, UseCase] = Field(default_factory=dict, description="What its models are for.")
+    practices: Mapping[Practice, PracticeLevel] = Field(
+        default_factory=dict, description="Practices raised above, or by a waiver lowered below, the tier."
+    )
+    compliance: tuple[Profile, ...] = Field((), description="Frameworks whose rules are to hold.")
+    network: Network = Field(Network(), description="Proxy and private package index.")
+    engine: Literal["embedded", "pulumi"] = Field("embedded", description="What `terrace` deploys with.")
+    backend: str | None = Field(None, pattern=r"^file://", description="Where the state is kept.")
+    slots: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
+
+    @model_validator(mode="after")
+    def _owners_exist(self) -> Self:
+        known = {*self.team.people, *self.team.groups}
+        for name, use_case in self.use_cases.items():
+            if use_case.owner not in known:
+                raise ValueError(f"use_cases.{name}.owner {use_case.owner!r} is neither a person nor a group of team")
+        return self
+
+    @model_validator(mode="after")
+    def _lowering_is_waived(self) -> Self:
+        today = datetime.datetime.now(datetime.UTC).date()
+        for name, level in self.practices.items():
+            if level.tier >= self.tier:
+                continue
+            if level.waiver is None:
+                raise ValueError(
+                    f"practices.{name}.tier {level.tier} is below the platform's tier {self.tier}, which needs a waiver "
+                    "(reason, owner, expires)"
+                )
+            if level.waiver.expires < today:
+                raise ValueError(f"practices.{name}.waiver expired on {level.waiver.expires}")
+        return self

@@ -1,0 +1,87 @@
+"""A stack file as data that knows the place of every key and value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from terrace.errors import InputError, Location
+
+Path_ = Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """The content of a YAML mapping with positions.
+
+    Args:
+        name: The file's name as errors show it.
+        data: Nested mappings and sequences of ruamel.yaml, which carry positions.
+    """
+
+    name: str
+    data: Any
+
+    def key(self, path: Path_) -> Location:
+        """Return where the last key (or item) of ``path`` stands."""
+        return self._locate(path, key=True)
+
+    def value(self, path: Path_) -> Location:
+        """Return where the value at ``path`` stands."""
+        return self._locate(path, key=False)
+
+    def _locate(self, path: Path_, *, key: bool) -> Location:
+        """Follow ``path`` as far as the file goes; the rest of it has no place of its own."""
+        node, line, column = self.data, 0, 0
+        for step in path:
+            try:
+                position = node.lc.key(step) if key and isinstance(step, str) else node.lc.data[step][-2:]
+                line, column = position
+                node = node[step]
+            except (AttributeError, KeyError, IndexError, TypeError):
+                break
+        return Location(self.name, line + 1, column + 1)
+
+
+def read(file: Path, name: str) -> StackFile:
+    """Read a YAML file whose root is a mapping.
+
+    Raises:
+        InputError: It cannot be read, is not YAML, has a key twice, or is not a mapping.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("the file is not UTF-8 text", where=name, why=f"byte {error.start}") from None
+    try:
+        data = YAML(typ="rt").load(text)
+    except DuplicateKeyError as error:
+        raise _duplicate(error, name) from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = Location(name, mark.line + 1, mark.column + 1) if mark else name
+        raise InputError("this is not YAML", where=where, why=error.problem or error.context) from None
+    except YAMLError as error:
+        raise InputError("this is not YAML", where=name, why=str(error).splitlines()[0]) from None
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise InputError("a stack file is a mapping that begins with `config:`", where=Location(name, 1, 1))
+    return StackFile(name, data)
+
+
+def _duplicate(error: DuplicateKeyError, name: str) -> InputError:
+    mark, first = error.problem_mark, error.context_mark
+    key = (error.problem or "").split('"')[1] if '"' in (error.problem or "") else "a key"
+    return InputError(
+        f"{key}: the key stands here twice",
+        where=Location(name, mark.line + 1, mark.column + 1) if mark else name,
+        why=f"the mapping that begins in line {first.line + 1} has it already" if first else None,
+        fix="Keep one of the two.",
+    )

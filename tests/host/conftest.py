@@ -1,0 +1,99 @@
+"""A real platform on this machine, in an environment of the tests' own: other ports, folders, users, and state."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = "test"
+PORT_SHIFT = 10000  # from the default ports to the tests' own
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A copy of the project's stacks, driven through its command line."""
+
+    root: Path
+    environment: str
+    variables: dict[str, str]
+
+    def terrace(self, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run ``terrace <arguments>`` on this copy and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "terrace", *arguments, "--project", str(self.root)],
+            env={**self.variables, **variables},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"terrace {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def json(self, *arguments: str, check: bool = True) -> Any:
+        """Run a command with ``--json`` and return what it printed as data."""
+        return json.loads(self.terrace(*arguments, "--json", check=check).stdout)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the stack's outputs with the secrets among them."""
+        shown: dict[str, Any] = self.json("output", self.environment, "--show-secrets")
+        return shown
+
+    @property
+    def stack_file(self) -> Path:
+        """Where the environment's spec stands."""
+        return self.root / "stacks" / f"Pulumi.{self.environment}.yaml"
+
+
+def make_project(folder: Path, environment: str, port_shift: int) -> Platform:
+    """Copy the stacks into ``folder`` with an environment like ``local``, every port shifted by ``port_shift``."""
+    shutil.copy(ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
+    shutil.copytree(ROOT / "stacks", folder / "stacks", ignore=shutil.ignore_patterns("__pycache__"))
+    local = (ROOT / "stacks" / "Pulumi.local.yaml").read_text(encoding="utf-8")
+    stack_file = folder / "stacks" / f"Pulumi.{environment}.yaml"
+    stack_file.write_text(re.sub(r"(?m)^encryptionsalt:.*\n", "", local) + _ports(port_shift), encoding="utf-8")
+    home = folder / "home"
+    home.mkdir()
+    variables = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "NO_COLOR": "1"}
+    variables["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_BACKEND_URL"):
+        variables.pop(name, None)
+    return Platform(folder, environment, variables)
+
+
+def _ports(shift: int) -> str:
+    """Return the lines that move every port option of the local environment's flavors."""
+    from terrace import config
+    from terrace.resolve import resolve
+
+    blueprint = resolve(config.load(ROOT, "local"))
+    lines = []
+    for slot, spec in blueprint.slots.items():
+        ports = {name: port + shift for name, port in spec.model_dump().items() if re.fullmatch(r"(\w+_)?port", name)}
+        if ports:
+            options = ", ".join(f"{name}: {port}" for name, port in ports.items())
+            lines.append(f"    {slot}: {{flavor: {spec.flavor}, {options}}}\n")
+    return "".join(lines)
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform that is up; destroyed with its data at the end of the session."""
+    project = make_project(tmp_path_factory.mktemp("project"), ENVIRONMENT, PORT_SHIFT)
+    try:
+        project.terrace("up", ENVIRONMENT, "--yes")
+        yield project
+    finally:
+        project.terrace("destroy", ENVIRONMENT, "--yes", "--delete-data")
