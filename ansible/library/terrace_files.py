@@ -84,7 +84,9 @@ def main():
     folders = [
         folder
         for folder in _folders(root, paths)
-        if not folder.is_dir() or folder.stat().st_mode & 0o7777 != 0o700 or (folder.stat().st_uid, folder.stat().st_gid) != owner
+        if not folder.is_dir()
+        or folder.stat().st_mode & 0o7777 != 0o700
+        or (folder.stat().st_uid, folder.stat().st_gid) != owner
     ]
     if not module.check_mode:
         for folder in folders:

@@ -65,6 +65,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload
         setup=(SetupStep("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py")),),
         processes=(
             Process("server", ("/usr/sbin/nginx", "-c", "$(CONFIG)/nginx.conf", "-e", "stderr"), memory_mb=0),
+            Process("access", ("/usr/bin/python3", "$(CONFIG)/access_log.py"), memory_mb=0),
             Process("exporter", _exporter_command(spec), memory_mb=0),
         ),
         ports=(
@@ -77,9 +78,11 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload
             File("accounts", _accounts(account)),
             File("ca.crt", authority.certificate),
             File("ca.key", authority.key),
+            *program_files("gateway", "access_log.py"),
             *program_files("gateway", "certificates.py"),
         ),
         environment={
+            "ACCESS_LOG_SOCKET": "$(DATA)/access.sock",
             "CERTIFICATE_FOLDER": "$(DATA)/tls",
             "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((spec.address, "localhost", "127.0.0.1"))),
         },

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import contextvars
+import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dill
-from pulumi.dynamic import Config, ConfigureRequest, ResourceProvider
+from pulumi.dynamic import Config, ConfigureRequest, ResourceProvider, dynamic
 from pulumi.runtime import Settings, configure, rpc
 from pulumi.runtime._serialization import _deserialize
 
@@ -165,6 +167,31 @@ class DynamicProviders:
             return from_wire(loop.run_until_complete(rpc.serialize_properties(plain, {})))
         finally:
             loop.close()
+
+
+@contextlib.contextmanager
+def clean_pickling() -> Iterator[None]:
+    """Undo, after each pickling of a provider, what the SDK does to Python's pickler.
+
+    ``pulumi.dynamic.serialize_provider`` (3.272) wraps a method of ``pickle._Pickler`` at every call and never unwraps it, so
+    that the few hundredth resource of a process exceeds the recursion limit, and each one is slower than the last.
+    """
+    serialize = dynamic.serialize_provider
+    pickler: Any = pickle._Pickler
+
+    def serialize_cleanly(provider: ResourceProvider) -> str:
+        methods = pickler._batch_setitems, pickler.save_dict
+        try:
+            text: str = serialize(provider)
+        finally:
+            pickler._batch_setitems, pickler.save_dict = methods
+        return text
+
+    dynamic.serialize_provider = serialize_cleanly
+    try:
+        yield
+    finally:
+        dynamic.serialize_provider = serialize
 
 
 def _plain(values: _Values, *, keep_unknowns: bool = False) -> _Values:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import io
-import logging
 import os
 import queue
 import runpy
@@ -22,6 +21,7 @@ from typing import Any, TextIO
 import pulumi
 import pulumi.runtime
 
+from terrace.engine.dynamic import clean_pickling
 from terrace.engine.model import Severity
 
 _capturing: contextvars.ContextVar[bool] = contextvars.ContextVar("terrace_engine_capturing", default=False)
@@ -74,12 +74,11 @@ def run_program(run: Run, monitor: Any, engine: Any, program: Callable[[], None]
     loop = asyncio.new_event_loop()
     loop.set_default_executor(DaemonThreads(max(run.parallel, 1) * _THREADS_PER_TURN))
     # The SDK leaves futures of a failed run unobserved; asyncio would print each.
-    logger = logging.getLogger("asyncio")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loop.set_exception_handler(lambda *_: None)
     try:
         main = program or (lambda: _run_main(run.main))
-        loop.run_until_complete(pulumi.runtime.run_in_stack(main))
+        with clean_pickling():
+            loop.run_until_complete(pulumi.runtime.run_in_stack(main))
     except pulumi.RunError as error:
         raise ProgramError(str(error)) from error
     except SystemExit as error:
@@ -90,7 +89,6 @@ def run_program(run: Run, monitor: Any, engine: Any, program: Callable[[], None]
     finally:
         _drop_tasks(loop)
         loop.close()
-        logger.setLevel(level)
 
 
 def _configure(run: Run, monitor: Any, engine: Any) -> None:

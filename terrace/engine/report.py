@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # Shorter strings than this are too common to tell a secret from a word that happens to be the same.
 _SHORTEST_SECRET = 4
+_PARTS_OF_REPLACE = ("create-replacement", "delete-replaced")
 
 
 class Report:
@@ -61,8 +62,8 @@ class Report:
         return tuple(self._errors)
 
     def summary(self) -> dict[str, int]:
-        """How many steps of which operation."""
-        return dict(Counter(step.op for step in self._steps))
+        """How many steps of which operation; a replacement counts once."""
+        return dict(Counter(step.op for step in self._steps if step.op not in _PARTS_OF_REPLACE))
 
     def emit(self, event: Event) -> None:
         """Tell the caller."""

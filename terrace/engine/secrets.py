@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hashlib
 import os
 import threading
@@ -111,6 +112,7 @@ def _split(salt: str, where: str) -> tuple[bytes, str]:
         raise StateError("the encryption salt is damaged", where=where) from error
 
 
+@functools.lru_cache(maxsize=8)  # an operation after another in one process needs the same key
 def _derive(passphrase: str, salt: bytes) -> bytes:
     return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, _ROUNDS, _KEY_BYTES)
 

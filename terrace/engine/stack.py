@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -174,7 +175,7 @@ class Stack:
                 if not planned.ok:
                     for error in planned.errors:
                         report.emit(Diagnostic("error", error.urn, error.message))
-                    return planned
+                    return dataclasses.replace(planned, steps=(), summary={})  # nothing was done
             try:
                 return self._apply(store, report, kind, parallel, continue_on_error)
             except KeyboardInterrupt:  # the second one

@@ -130,4 +130,7 @@ def _decrypt(value: Any, crypter: Crypter) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    for character in "<>&\u2028\u2029":  # as Go's encoder writes them, so that both engines see the same text
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

@@ -7,6 +7,7 @@ floats on the wire and in providers, as with the Pulumi CLI; whole ones are writ
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import struct
@@ -31,6 +32,9 @@ PROVIDER_KEY: Final = "__provider"
 
 class Unknown:
     """The type of `UNKNOWN`."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Unknown:
+        return self
 
     def __repr__(self) -> str:
         return "[unknown]"
@@ -74,6 +78,10 @@ class Secret:
             self._ciphertext = crypter.encrypt(json.dumps(encode(self.value, crypter), separators=(",", ":")))
             self._crypter = crypter
         return self._ciphertext
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        """One that has a ciphertext never changes, so it is shared."""
+        return self if self._crypter else Secret(copy.deepcopy(self._value, memo))
 
     def __repr__(self) -> str:
         return MASK

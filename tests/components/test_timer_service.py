@@ -1,159 +1,42 @@
-"""The pipelines service as a user meets it: its program in a process of its own, over HTTP."""
+"""The pipelines service as its users meet it, over HTTP."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tarfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from timer_server import PASSWORD, SECRET, InProcess, Server, archive, members, project, python, run_once, wait_for
 
-from components.programs import program_files
 from terrace.errors import OperationError
-from terrace.pipelines import Bundle, PipelineClient, PipelinesError, Run, StepRun, make_bundle
-
-PASSWORD = "account-pa55word"
-SECRET = "s3cret-of-the-store"
-STARTS_WITHIN_SECONDS = 30
-
-
-class Server:
-    """The service on a free port, with a data folder that outlives it."""
-
-    def __init__(self, root: Path) -> None:
-        self.data = root / "data"
-        self.program = root / "program"
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.client = PipelineClient(self.url, "pipelines", PASSWORD)
-        self.process: subprocess.Popen[bytes] | None = None
-        self.settings: dict[str, str] = {}
-        for file in program_files("pipelines", "timer"):
-            path = self.program / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(str(file.content))
-
-    def start(self) -> None:
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "PYTHONPATH": str(self.program),
-            "TIMER_PORT": str(self.port),
-            "TIMER_DATA": str(self.data),
-            "TIMER_USER": "pipelines",
-            "TIMER_PASSWORD": PASSWORD,
-            "TIMER_PROJECT_VARIABLES": "STORE_URL,STORE_PASSWORD",
-            "STORE_URL": "http://store.example",
-            "STORE_PASSWORD": SECRET,
-            **self.settings,
-        }
-        with (self.data.parent / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "timer"], env=environment, cwd="/", stdout=log, stderr=log
-            )
-        wait_for(self._answers, STARTS_WITHIN_SECONDS)
-
-    def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, (self.data.parent / "service.log").read_text()
-        try:
-            return self.get("/health") == b'{"status":"ok"}'
-        except urllib.error.URLError:
-            return False
-
-    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(how)
-        code = self.process.wait(30)
-        self.process = None
-        return code
-
-    def get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-            return bytes(answer.read())
-
-    def metric(self, line: str) -> float:
-        """Return the value of the metric whose name and labels are ``line``."""
-        page = self.get("/metrics").decode()
-        return next(float(each.rsplit(" ", 1)[1]) for each in page.splitlines() if each.rsplit(" ", 1)[0] == line)
-
-    def log(self, run: Run, step: str | None) -> str:
-        return self.client.log(run.id, step).decode()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"{condition} is still not so after {seconds} s"
-        time.sleep(0.05)
+from terrace.pipelines import Bundle, PipelineClient, PipelinesError, StepRun, make_bundle
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One service for the tests that leave it running."""
-    server = Server(tmp_path_factory.mktemp("timer"))
+    server = InProcess(tmp_path_factory.mktemp("timer"))
     server.start()
     yield server
-    assert server.end() == -signal.SIGTERM, "uvicorn ends by the signal that it was asked with, after its shutdown"
+    server.stop()
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A service of the test's own, to be killed or set up otherwise."""
-    server = Server(tmp_path)
+    """A service with settings of the test's own; the test starts it."""
+    server = InProcess(tmp_path)
     yield server
-    if server.process:
-        server.end()
-
-
-def python(source: str) -> list[str]:
-    return [sys.executable, "-c", source]
-
-
-def project(folder: Path, name: str, *steps: dict[str, object], **options: object) -> Bundle:
-    folder.mkdir(exist_ok=True)
-    # JSON is YAML.
-    (folder / "pipeline.yaml").write_text(json.dumps({"name": name, "steps": steps, **options}))
-    return make_bundle(folder)
-
-
-def run_once(server: Server, folder: Path, name: str, *steps: dict[str, object], **options: object) -> Run:
-    server.client.put(name, project(folder, name, *steps, **options))
-    return server.client.wait(server.client.start(name).id, poll_seconds=0.05)
-
-
-def archive(*members: tuple[tarfile.TarInfo, bytes]) -> Bundle:
-    packed = io.BytesIO()
-    with tarfile.open(mode="w:gz", fileobj=packed) as tar:
-        for member, content in members:
-            member.size = len(content) if member.isreg() else 0
-            tar.addfile(member, io.BytesIO(content))
-    return Bundle(packed.getvalue(), "", "c0ffee")
-
-
-def members(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> Bundle:
-    """Return a bundle with a good pipeline and one more member."""
-    definition = json.dumps({"name": "evil", "steps": [{"name": "a", "command": ["true"]}]}).encode()
-    extra = tarfile.TarInfo(name)
-    extra.type, extra.linkname = kind, link
-    return archive((tarfile.TarInfo("pipeline.yaml"), definition), (extra, b"x"))
+    server.stop()
 
 
 def test_steps_run_in_order_in_the_bundle_with_the_declared_variables(shared: Server, tmp_path: Path) -> None:
@@ -237,7 +120,25 @@ def test_a_failing_step_ends_the_run(shared: Server, tmp_path: Path) -> None:
 def test_a_program_that_is_not_there_fails_like_in_a_shell(shared: Server, tmp_path: Path) -> None:
     run = run_once(shared, tmp_path / "p", "absent", {"name": "a", "command": ["no-such-program"]})
     assert (run.state, run.steps[0].exit_code) == ("failed", 127)
-    assert "no-such-program can't be run: No such file or directory" in shared.log(run, "a")
+    assert "no-such-program can't be run: No such file or directory: no-such-program" in shared.log(run, "a")
+
+
+def test_a_program_that_may_not_be_executed_fails_like_in_a_shell(shared: Server, tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "plain.sh").write_text("#!/bin/sh\n")
+    run = run_once(shared, tmp_path / "p", "plain", {"name": "a", "command": ["./plain.sh"]})
+    assert (run.state, run.steps[0].exit_code) == ("failed", 126)
+
+
+def test_a_run_that_breaks_its_own_folder_fails_and_the_service_goes_on(shared: Server, tmp_path: Path) -> None:
+    source = "import os; os.mkdir(os.environ['PIPELINE_RUN_DIR'] + '/../02-b.log')"
+    steps: list[dict[str, object]] = [{"name": "a", "command": python(source)}, {"name": "b", "command": ["true"]}]
+    run = run_once(shared, tmp_path / "p", "breaks", *steps)
+    assert (run.state, [step.state for step in run.steps]) == ("failed", ["succeeded", "failed"])
+    assert "Is a directory" in run.error
+    with pytest.raises(PipelinesError, match="The service failed to answer"):
+        shared.client.log(run.id, "b")
+    assert shared.answers()
 
 
 def test_a_timeout_ends_all_processes_of_the_step(shared: Server, tmp_path: Path) -> None:
@@ -320,6 +221,41 @@ def test_a_wrong_account_is_refused(shared: Server, user: str, password: str) ->
     with pytest.raises(PipelinesError) as refused:
         PipelineClient(shared.url, user, password).pipelines()
     assert refused.value.status == 401
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic eA==", "Bearer x", "Basic é"])
+def test_what_is_no_account_is_refused(shared: Server, header: str) -> None:
+    request = urllib.request.Request(f"{shared.url}/api/pipelines", headers={"Authorization": header})
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(request, timeout=10).close()
+
+
+def test_an_environment_that_takes_too_long_fails_the_run(server: Server, tmp_path: Path) -> None:
+    slow = tmp_path / "uv"
+    slow.write_text("#!/bin/sh\nexec sleep 99\n")
+    slow.chmod(0o755)
+    server.settings = {"TIMER_UV": str(slow)}
+    server.start()
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "uv.lock").write_text("")
+    run = run_once(server, tmp_path / "p", "p", {"name": "a", "command": ["true"]}, timeout=1)
+    assert (run.state, run.error) == ("failed", "The run took longer than 1 s")
+
+    project(tmp_path / "p", "p", {"name": "a", "command": ["true"]})
+    server.client.put("p", make_bundle(tmp_path / "p"))
+    run = server.client.start("p")
+    wait_for(lambda: server.client.run(run.id).state == "preparing")
+    server.client.cancel(run.id)
+    assert server.client.wait(run.id).state == "cancelled"
+
+
+def test_a_lock_without_uv_fails_the_run(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    server.start()
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "uv.lock").write_text("")
+    run = run_once(server, tmp_path / "p", "p", {"name": "a", "command": ["true"]})
+    assert run.error == "The bundle has a uv.lock, but the service has no uv (TIMER_UV)"
 
 
 @pytest.mark.parametrize(
@@ -428,40 +364,12 @@ def test_a_long_log_keeps_its_beginning_and_its_end(server: Server, tmp_path: Pa
     assert text.endswith("\nend\n")
 
 
-def test_a_run_of_a_killed_service_is_lost_and_its_processes_end(server: Server, tmp_path: Path) -> None:
+def test_steps_that_run_again_are_told(server: Server, tmp_path: Path) -> None:
     server.start()
-    source = "import os, time; print(os.getpid()); time.sleep(99)"
-    steps: list[dict[str, object]] = [
-        {"name": "a", "command": python(source)},
-        {"name": "b", "command": ["true"]},
-    ]
-    server.client.put("p", project(tmp_path / "p", "p", *steps))
-    run = server.client.start("p")
-    wait_for(lambda: server.log(run, "a").endswith("\n"))
-    pid = int(server.log(run, "a"))
-    server.end(signal.SIGKILL)
-    assert Path(f"/proc/{pid}").exists(), "the step should outlive a killed service until it is back"
-
-    server.start()
-
-    wait_for(lambda: not Path(f"/proc/{pid}").exists())
-    run = server.client.run(run.id)
-    assert run.state == "lost"
-    assert [step.state for step in run.steps] == ["lost", "skipped"]
-    assert server.metric('terrace_pipeline_last_run_state{pipeline="p",state="lost"}') == 1
-    assert server.metric('terrace_pipeline_last_run_succeeded{pipeline="p"}') == 0
-    assert server.client.start("p").state == "queued", "a lost run must not keep the next from starting"
-
-
-def test_sigterm_cancels_the_run_and_ends_the_service(server: Server, tmp_path: Path) -> None:
-    server.start()
-    step = {"name": "a", "command": python("import time; print('on'); time.sleep(99)")}
-    server.client.put("p", project(tmp_path / "p", "p", step))
-    run = server.client.start("p")
-    wait_for(lambda: server.log(run, "a") == "on\n")
-    server.end()
-    server.start()
-    assert server.client.run(run.id).state == "cancelled"
+    told: list[StepRun] = []
+    server.client.put("p", project(tmp_path / "p", "p", {"name": "a", "command": ["false"], "retries": 1}))
+    server.client.wait(server.client.start("p").id, on_step=told.append, poll_seconds=0.02)
+    assert [(step.state, step.attempts) for step in told][-2:] == [("running", 2), ("failed", 2)]
 
 
 def test_scheduled_times_missed_while_down_are_made_up_for_once(server: Server, tmp_path: Path) -> None:
@@ -471,7 +379,7 @@ def test_scheduled_times_missed_while_down_are_made_up_for_once(server: Server, 
     next_run = server.client.pipelines()[0].next_run
     assert next_run is not None
     assert (next_run.weekday(), next_run.hour, next_run.minute) == (0, 6, 0), "cron's day 1 is Monday"
-    server.end()
+    server.stop()
     record = server.data / "pipelines" / "p.json"
     kept = json.loads(record.read_text())
     record.write_text(json.dumps({**kept, "scheduled_after": "2020-01-01T00:00:00Z"}))
@@ -481,23 +389,54 @@ def test_scheduled_times_missed_while_down_are_made_up_for_once(server: Server, 
     wait_for(lambda: [run.state for run in server.client.runs("p")] == ["succeeded"])
     assert [run.trigger for run in server.client.runs("p")] == ["schedule"]
     assert server.client.pipelines()[0].next_run == next_run
-    server.end()
+    server.stop()
     server.start()
     time.sleep(1)
     assert len(server.client.runs("p")) == 1, "a missed time was made up for twice"
 
 
-def test_a_second_service_on_the_same_data_does_not_start(server: Server, tmp_path: Path) -> None:
+def test_a_run_that_was_going_on_is_lost_and_what_it_left_is_ended(server: Server, tmp_path: Path) -> None:
     server.start()
-    other = Server(tmp_path / "other")
-    other.data = server.data
-    with pytest.raises(AssertionError, match="another instance of the service"):
-        other.start()
+    run = run_once(server, tmp_path / "p", "p", {"name": "a", "command": ["true"]}, {"name": "b", "command": ["true"]})
+    server.stop()
+    left = subprocess.Popen(["sleep", "99"], start_new_session=True, env={"PIPELINE_RUN_ID": run.id})
+    run.state, run.finished = "running", None
+    run.steps[0].state, run.steps[1].state = "running", "waiting"
+    (server.data / "runs" / run.id / "run.json").write_text(run.model_dump_json())
+
+    server.start()
+
+    assert left.wait(10) == -signal.SIGKILL
+    run = server.client.run(run.id)
+    assert (run.state, [step.state for step in run.steps]) == ("lost", ["lost", "skipped"])
+    assert server.metric('terrace_pipeline_run_total{pipeline="p",state="lost"}') == 1
 
 
-def test_steps_that_run_again_are_told(server: Server, tmp_path: Path) -> None:
+def test_a_pipeline_whose_bundle_is_damaged_can_be_sent_again(server: Server, tmp_path: Path) -> None:
     server.start()
-    told: list[StepRun] = []
-    server.client.put("p", project(tmp_path / "p", "p", {"name": "a", "command": ["false"], "retries": 1}))
-    server.client.wait(server.client.start("p").id, on_step=told.append, poll_seconds=0.02)
-    assert [(step.state, step.attempts) for step in told][-2:] == [("running", 2), ("failed", 2)]
+    bundle = project(tmp_path / "p", "p", {"name": "a", "command": ["true"]})
+    server.client.put("p", bundle)
+    server.stop()
+    (server.data / "bundles" / bundle.digest / "pipeline.yaml").unlink()
+    (server.data / "pipelines" / "other.json").write_text("{")
+    server.start()
+    with pytest.raises(PipelinesError, match="The bundle of pipeline 'p' is damaged"):
+        server.client.start("p")
+    assert [each.steps for each in server.client.pipelines()] == [[]]
+    assert server.client.put("p", bundle) is True
+    assert server.client.wait(server.client.start("p").id).state == "succeeded"
+
+
+def test_a_log_or_run_that_is_not_there_is_said(shared: Server, tmp_path: Path) -> None:
+    run = run_once(shared, tmp_path / "p", "asked", {"name": "a", "command": ["true"]})
+    with pytest.raises(PipelinesError, match="has no step 'b'") as refused:
+        shared.client.log(run.id, "b")
+    assert refused.value.status == 404
+    with pytest.raises(PipelinesError, match="'-1' is not a number of bytes"):
+        shared.client.log(run.id, "a", -1)
+    with pytest.raises(PipelinesError, match="There is no run 'run-1'"):
+        shared.client.run("run-1")
+    with pytest.raises(PipelinesError, match="Not Found"):
+        shared.client.run("../pipelines")
+    assert [each.id for each in shared.client.runs("asked")] == [run.id]
+    assert run.id in {each.id for each in shared.client.runs()}

@@ -45,7 +45,7 @@ def make(cluster: Path) -> None:
     folder = programs(cluster)
     options = ["--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums", "--auth=reject"]
     subprocess.run([folder / "initdb", f"--pgdata={new}", *options], check=True)
-    single = [folder / "postgres", "--single", "-j", "-D", new, "postgres"]
+    single: list[str | Path] = [folder / "postgres", "--single", "-j", "-D", new, "postgres"]
     subprocess.run(single, input=EXPORTER, text=True, check=True)
     new.rename(cluster)
 
@@ -57,8 +57,9 @@ def main() -> None:
     if sys.argv[1] == "make":
         make(cluster)
     else:
-        command = ["postgres", "-D", str(cluster), "-c", f"config_file={config}/postgresql.conf"]
-        os.execv(programs(cluster) / "postgres", command)  # noqa: S606  # becomes the server, without a shell between
+        program = str(programs(cluster) / "postgres")
+        command = [program, "-D", str(cluster), "-c", f"config_file={config}/postgresql.conf"]
+        os.execv(program, command)  # noqa: S606  # becomes the server, without a shell between
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""The model: gradient-boosted trees over the schedule, and over what was known two hours before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from flights.definitions import STORED_FEATURES
+from flights.known import refuse_known_later
+from flights.schedule import CATEGORIES, SCHEDULE_FEATURES
+
+IMPORTANCE_ROWS = 5000
+# Types that skops may make when it loads the model, beyond those that it trusts by itself. Each was looked at:
+# TreePredictor holds a tree's nodes as arrays, and partial binds arguments to check_array, which only checks arrays;
+# skops asks for partial's function by its own name, so trusting partial doesn't trust any other function.
+TRUSTED_TYPES = [
+    "functools.partial",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+]
+
+
+def build(features: list[str], parameters: Mapping[str, float], seed: int) -> Pipeline:
+    """Return an untrained model over the named columns; categories first, numbers as they are, missing allowed.
+
+    Raises:
+        KnownLaterError: A feature is known only after the moment of prediction.
+    """
+    refuse_known_later(features, "model", allowed=[*SCHEDULE_FEATURES, *STORED_FEATURES])
+    categories = [name for name in features if name in CATEGORIES]
+    numbers = [name for name in features if name not in CATEGORIES]
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    columns = ColumnTransformer([("categories", encoder, categories), ("numbers", "passthrough", numbers)])
+    trees = HistGradientBoostingClassifier(
+        **parameters,
+        categorical_features=list(range(len(categories))),
+        early_stopping=False,
+        random_state=seed,
+    )
+    return Pipeline([("columns", columns), ("trees", trees)])
+
+
+def fit(rows: pd.DataFrame, features: list[str], parameters: Mapping[str, float], seed: int) -> Pipeline:
+    """Train on rows whose label is known."""
+    return build(features, parameters, seed).fit(rows[features], rows["late"].astype(int))
+
+
+def probability(model: Pipeline, rows: pd.DataFrame) -> np.ndarray:
+    """Return the probability of a late arrival for each row."""
+    return np.asarray(model.predict_proba(rows[list(model.feature_names_in_)])[:, 1])
+
+
+def auc(late: pd.Series, probabilities: np.ndarray) -> float:
+    """Return the area under the ROC curve: 0.5 is guessing, 1.0 is always right."""
+    return float(roc_auc_score(late, probabilities))
+
+
+def auc_by_month(rows: pd.DataFrame, probabilities: np.ndarray) -> dict[str, float]:
+    """Return the AUC within each month of ``rows``."""
+    scored = rows[["month", "late"]].assign(probability=probabilities)
+    return {str(month): auc(part["late"], part["probability"].to_numpy()) for month, part in scored.groupby("month")}
+
+
+def brier(late: pd.Series, probabilities: np.ndarray) -> float:
+    """Return the mean squared error of the probabilities: 0 is perfect."""
+    return float(brier_score_loss(late, probabilities))
+
+
+def importance(model: Pipeline, rows: pd.DataFrame, seed: int) -> dict[str, float]:
+    """Return how much AUC is lost when a feature's values are shuffled, on a sample of rows, largest first."""
+    sample = rows.sample(min(IMPORTANCE_ROWS, len(rows)), random_state=seed)
+    columns = list(model.feature_names_in_)
+    result = permutation_importance(
+        model, sample[columns], sample["late"], scoring="roc_auc", n_repeats=2, random_state=seed
+    )
+    pairs = zip(columns, result.importances_mean, strict=True)
+    return {name: float(loss) for name, loss in sorted(pairs, key=lambda pair: -pair[1])}

@@ -1,0 +1,191 @@
+"""A project in a temporary folder that either engine can run, and what there is to compare afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from terrace.engine import OnEvent, Project, Result, Stack
+from terrace.engine.secrets import Crypter
+from terrace.engine.state import is_default_provider
+from terrace.engine.values import SECRET, SIGNATURE
+
+PROGRAMS = Path(__file__).parent / "programs"
+PASSPHRASE = "correct horse"
+# A salt of that passphrase, fixed so that recorded programs have a stack file to begin with.
+SALT = "v1:unRlJG25QHI=:v1:pcqaVteNBzKNbMkL:AXGPayIVIo4hHS8Yec91tkP+rUtp4A=="
+_ENGINES_OWN = ("created", "modified", "sourcePosition", "stackTrace")
+
+
+@dataclass
+class World:
+    """A project with one stack, ``dev``, whose resources are files in ``things``."""
+
+    root: Path
+    program: str
+
+    def __post_init__(self) -> None:
+        (self.root / "things").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PROGRAMS / "recorder.py", self.root / "recorder.py")
+        shutil.copyfile(PROGRAMS / f"{self.program}.py", self.root / "__main__.py")
+        self.write_project("{name: python}")
+        os.environ["WORLD"] = str(self.root / "things")
+        os.environ["CALLS"] = str(self.root / "calls")
+
+    def write_project(self, runtime: str) -> None:
+        (self.root / "Pulumi.yaml").write_text(
+            f"name: parity\nruntime: {runtime}\nbackend:\n  url: file://{self.root}\n", encoding="utf-8"
+        )
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / ".pulumi/stacks/parity/dev.json"
+
+    def stack(self, name: str = "dev", passphrase: str = PASSPHRASE) -> Stack:
+        return Stack(Project.load(self.root), name, passphrase=lambda: passphrase)
+
+    def set_stage(self, stage: int) -> None:
+        seal = Crypter(SALT, lambda: PASSPHRASE, "test").encrypt
+        config = {
+            "parity:stage": stage,
+            "parity:password": {"secure": seal("hunter22")},
+            "parity:object": {"a": [1, {"b": True}], "text": "<x>"},
+            "parity:secrets": {"user": "me", "key": {"secure": seal("s3cr3t-key")}},
+            "parity:number": 1.5,
+            "parity:flag": True,
+            "other:key": "v",
+        }
+        document = {"encryptionsalt": SALT, "config": config}
+        (self.root / "Pulumi.dev.yaml").write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
+
+    def run(self, operation: str, stage: int, *, on_event: OnEvent | None = None, parallel: int = 4) -> Result:
+        """Run an operation on the embedded engine."""
+        self.set_stage(stage)
+        result: Result = getattr(self.stack(), operation)(on_event=on_event, parallel=parallel)
+        return result
+
+    def embedded(self, operation: str, stage: int) -> dict[str, Any]:
+        """Run an operation on the embedded engine; returns what there is to compare."""
+        (self.root / "calls").write_text("", encoding="utf-8")
+        if operation == "drift":
+            self.drift()
+            return {}
+        result = self.run(operation, stage, parallel=1)
+        return self._outcome(result.ok, [(step.urn, step.op) for step in result.steps], result.summary)
+
+    def pulumi(self, operation: str, stage: int) -> dict[str, Any]:
+        """The same with the Pulumi CLI."""
+        (self.root / "calls").write_text("", encoding="utf-8")
+        if operation == "drift":
+            self.drift()
+            return {}
+        self.set_stage(stage)
+        log = self.root / "events"
+        log.unlink(missing_ok=True)
+        if not self.checkpoint.exists():
+            self.cli("stack", "init", "dev")
+            self.set_stage(stage)
+        done = self.cli(operation, "--yes", "--parallel=1", f"--event-log={log}", check=False)
+        if not log.exists():
+            raise AssertionError(f"pulumi {operation} made no event log:\n{done.stdout}\n{done.stderr}")
+        events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        return self._outcome(done.returncode == 0, *_last_run(events))
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        self.write_project(f"{{name: python, options: {{toolchain: pip, virtualenv: {_venv(self.root)}}}}}")
+        environment = {
+            **os.environ,
+            "PULUMI_HOME": str(self.root / "home"),
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DEBUG_COMMANDS": "true",  # for --event-log
+        }
+        stack = () if arguments[0] == "stack" else ("--stack=dev",)
+        done = subprocess.run(
+            ["pulumi", *arguments, *stack, "--non-interactive"],
+            cwd=self.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"pulumi {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def drift(self) -> None:
+        things = self.root / "things"
+        changed = things / "changes.json"
+        changed.write_text(changed.read_text(encoding="utf-8").replace("made of 1", "made of stone"), encoding="utf-8")
+        (things / "vanishes.json").unlink()
+
+    def state(self) -> list[dict[str, Any]]:
+        """The resources of the checkpoint: decrypted, sorted, and without what differs from run to run."""
+        document = json.loads(self.checkpoint.read_bytes())
+        latest = document["checkpoint"].get("latest") or {}
+        open_ = Crypter(SALT, lambda: PASSPHRASE, "test").decrypt
+        resources = [_comparable(raw, open_) for raw in latest.get("resources") or []]
+        assert "pending_operations" not in latest
+        return sorted(resources, key=lambda raw: (raw["urn"], bool(raw.get("delete"))))
+
+    def _outcome(self, ok: bool, steps: list[tuple[str, str]], summary: dict[str, int]) -> dict[str, Any]:
+        calls = [json.loads(line) for line in (self.root / "calls").read_text(encoding="utf-8").splitlines()]
+        return {
+            "ok": ok,
+            "steps": [list(step) for step in sorted(steps, key=lambda step: step[0])],  # keeps each URN's own order
+            "summary": summary,
+            "calls": sorted(calls, key=json.dumps),
+            "things": sorted(path.name for path in (self.root / "things").iterdir()),
+            "state": self.state(),
+        }
+
+
+def _last_run(events: list[dict[str, Any]]) -> tuple[list[tuple[str, str]], dict[str, int]]:
+    """The steps and the summary of the update; none if its preview failed already."""
+    summary = next(event["summaryEvent"] for event in events if "summaryEvent" in event)
+    if summary["isPreview"]:
+        return [], {}
+    started = [event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event]
+    steps = [(item["urn"], item["op"]) for item in started if not is_default_provider(item["urn"])]
+    return steps, summary["resourceChanges"] or {}
+
+
+def _comparable(raw: dict[str, Any], open_: Any) -> dict[str, Any]:
+    result = {key: _revealed(value, open_) for key, value in raw.items() if key not in _ENGINES_OWN}
+    if raw["type"].startswith("pulumi:providers:"):
+        del result["id"]
+    if "provider" in result:
+        result["provider"] = result["provider"].rpartition("::")[0]
+    if "dependencies" in result:
+        result["dependencies"] = sorted(result["dependencies"])
+    for urns in result.get("propertyDependencies", {}).values():
+        urns.sort()
+    for bag in ("inputs", "outputs"):
+        if "__provider" in result.get(bag, {}):
+            result[bag]["__provider"] = list(result[bag]["__provider"])  # that it is a secret, not what it is
+    return result
+
+
+def _revealed(value: Any, open_: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get(SIGNATURE) == SECRET:
+            return {"secret": json.loads(open_(value["ciphertext"]))}
+        return {key: _revealed(item, open_) for key, item in value.items()}
+    return [_revealed(item, open_) for item in value] if isinstance(value, list) else value
+
+
+def _venv(root: Path) -> Path:
+    """A virtual environment with pip, which the CLI needs, that sees this one's packages."""
+    folder = root.parent / "venv"
+    if not folder.exists():
+        venv.create(folder, with_pip=True, symlinks=True)
+        packages = next(path for path in sys.path if path.endswith("site-packages"))
+        (next(folder.glob("lib/python*/site-packages")) / "project.pth").write_text(packages, encoding="utf-8")
+    return folder

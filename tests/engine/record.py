@@ -1,0 +1,32 @@
+"""Record what the Pulumi CLI does with each program: ``python tests/engine/record.py [case…]``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from engine_cases import CASES
+from engine_world import World
+
+RECORDED = Path(__file__).parent / "recorded"
+
+
+def record(case: str, root: Path) -> None:
+    """Run a case with the CLI on PATH and keep what came out."""
+    version = subprocess.run(["pulumi", "version"], capture_output=True, text=True, check=True).stdout.strip()
+    world = World(root / case, case)
+    outcomes = [
+        {"operation": operation, "stage": stage, **world.pulumi(operation, stage)} for operation, stage in CASES[case]
+    ]
+    document = {"pulumi": version, "outcomes": outcomes}
+    (RECORDED / f"{case}.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        for name in sys.argv[1:] or CASES:
+            print(name)
+            record(name, Path(folder))
