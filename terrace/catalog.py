@@ -1,4 +1,4 @@
-"""Finds flavors: one file per flavor, ``components/<slot>/<flavor>.py``. Names come from files; modules load when used."""
+"""Finds flavors: a file each, ``components/<slot>/<flavor>.py``. Names come from files; modules load when used."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,16 @@ from pydantic import BaseModel, ValidationError
 from terrace import stackfile
 from terrace.catalog import Catalog
 from terrace.errors import InputError, InputErrors
-from terrace.spec import PlatformSpec
+from terrace.spec import PROBLEMS, PlatformSpec
 from terrace.stackfile import StackFile
 from terrace.tiers import TierTable
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 ROOT_KEYS = ("tier", "target", "platform")
+NOT_IN_PLATFORM = ("tier", "target", "slots")  # fields of the spec that stand elsewhere in the file
 FIX_NEW = "Copy stacks/Pulumi.local.yaml to a new environment's file, and change it."
 
 
@@ -68,7 +71,7 @@ def parse(file: StackFile, environment: str, catalog: Catalog, table: TierTable)
     reader = _Reader(file, catalog, table)
     spec = reader.read()
     if reader.errors or spec is None:
-        raise InputErrors(sorted(reader.errors, key=lambda error: (str(error.where), str(error))))
+        raise InputErrors(reader.errors)
     return LoadedSpec(environment, spec, file)
 
 
@@ -82,7 +85,8 @@ class _Reader:
         self.errors: list[InputError] = []
 
     def read(self) -> PlatformSpec | None:
-        config = self.file.data.get("config") or {}
+        config = self.file.data.get("config")
+        config = {} if config is None else config
         if not isinstance(config, dict):
             self._add("config: it is a mapping of keys like `terrace:tier`", ("config",))
             return None
@@ -91,13 +95,12 @@ class _Reader:
             self._add_key(
                 f"unknown key 'terrace:{key}'", key, ROOT_KEYS, ("config", f"terrace:{key}"), prefix="terrace:"
             )
-        platform = own.get("platform") or {}
+        platform = own.get("platform")
+        platform = {} if platform is None else platform
         if not isinstance(platform, dict):
-            self._add("terrace:platform: it is a mapping", ("config", "terrace:platform"))
+            self._add("terrace:platform: it is a mapping like `{name: platform}`", ("config", "terrace:platform"))
             return None
-        general = {key: value for key, value in platform.items() if key not in self.catalog.flavors}
-        general |= {key: own[key] for key in ("tier", "target") if key in own}
-        spec = self._validate(PlatformSpec, general)
+        spec = self._validate(PlatformSpec, self._general(own, platform))
         target = str(own.get("target", ""))
         slots = {
             slot: options
@@ -106,14 +109,27 @@ class _Reader:
         }
         return spec.model_copy(update={"slots": slots}) if spec else None
 
+    def _general(self, own: Mapping[str, Any], platform: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what stands in the file apart from slots."""
+        for key in NOT_IN_PLATFORM:
+            if key in platform:
+                beside = f"; write it beside terrace:platform, as terrace:{key}" if key in ROOT_KEYS else ""
+                self._add(f"{key}: unknown key {key!r}{beside}", ("config", "terrace:platform", key), key=True)
+        elsewhere = {*self.catalog.flavors, *NOT_IN_PLATFORM}
+        general = {key: value for key, value in platform.items() if key not in elsewhere}
+        return general | {key: own[key] for key in ("tier", "target") if key in own}
+
     def _slot(self, slot: str, value: Any, target: str) -> BaseModel | None:
         """Return the options of the flavor that is written for ``slot``, or that the target has by default."""
         path = ("config", "terrace:platform", slot)
-        if not isinstance(value, dict):
-            self._add(f"{slot}: it is a mapping like `{{flavor: …}}`", path)
-            return None
         on_target = self.table.flavors_on(slot, target, self.catalog)
+        if not isinstance(value, dict):
+            example = f"`{{flavor: {on_target[0] if on_target else '…'}}}`"
+            self._add(f"{slot}: it is a mapping like {example}; a slot cannot be switched off", path)
+            return None
         flavor = value.get("flavor", self.table.default_flavor(slot, target))
+        if flavor is None and "flavor" not in value:  # resolving tells what the target lacks
+            return None
         if flavor not in on_target:
             available = f" (available on {target}: {', '.join(on_target) or 'none'})"
             kind = "is not on this target" if flavor in self.catalog.flavors[slot] else f"is not a {slot} flavor"
@@ -129,36 +145,31 @@ class _Reader:
         try:
             return model.model_validate(_plain(data))
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                self._add_detail(model, detail, path or ("config",), prefix)
+            details = error.errors(include_url=False)
+            for detail in details:
+                if not _follows_from_another(detail, details):
+                    self._add_detail(model, detail, path or ("config",), prefix)
             return None
 
     def _add_detail(self, model: type[BaseModel], detail: ErrorDetails, path: tuple[str, ...], prefix: str) -> None:
-        loc = tuple(
-            step
-            for step in detail["loc"]
-            if not (isinstance(step, str) and step.startswith(("function-", "constrained-")))
-        )
-        name = prefix + ".".join(str(step) for step in loc)
+        loc = tuple(step for step in detail["loc"] if not (isinstance(step, str) and step.startswith("<")))
+        is_key = loc[-1:] == ("[key]",)
+        loc = loc[:-1] if is_key else loc
         where = self._path_of(path, loc)
+        root = "terrace:" if path == ("config",) and loc[:1] in (("tier",), ("target",)) else ""
+        name = root + prefix + ".".join(str(step) for step in loc)
         if detail["type"] == "extra_forbidden":
             fields = _fields_at(model, loc[:-1])
-            known = (*fields, *self.catalog.flavors) if path == ("config",) and len(loc) == 1 else fields
-            self._add_key(f"{name}: unknown key {str(loc[-1])!r}", str(loc[-1]), known, where)
+            if path == ("config",) and len(loc) == 1:
+                fields = tuple({*fields, *self.catalog.flavors} - set(NOT_IN_PLATFORM))
+            self._add_key(f"{name}: unknown key {str(loc[-1])!r}", str(loc[-1]), fields, where)
         elif detail["type"] == "missing":
             self._add(f"{name}: it is missing", where[:-1], key=True)
-        elif detail["type"] == "literal_error":
-            allowed = [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-            given = detail["input"]
-            self._add(
-                f"{name}: {given!r} is not allowed{_nearest(str(given), allowed)} (allowed: {', '.join(allowed)})",
-                where,
-            )
+        elif detail["type"] == PROBLEMS:
+            for problem in detail["ctx"]["problems"]:
+                self._add(".".join([*map(str, loc), *problem.path]) + f": {problem.text}", (*where, *problem.path))
         else:
-            text = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-            given = f"{detail['input']!r}: " if isinstance(detail["input"], (str, int, float, bool)) else ""
-            expected = "it should be " if detail["msg"].startswith("Input should be ") else ""
-            self._add(f"{name}: {given}{expected}{text}" if name else text, where)
+            self._add(f"{name}: {_complaint(model, detail, loc)}", where, key=is_key)
 
     def _path_of(self, path: tuple[str, ...], loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
         if path != ("config",):
@@ -179,6 +190,34 @@ class _Reader:
         self.errors.append(InputError(what, where=where))
 
 
+def _complaint(model: type[BaseModel], detail: ErrorDetails, loc: tuple[str | int, ...]) -> str:
+    """Return what is wrong with a value and what would be right."""
+    given = detail["input"]
+    if detail["type"] == "literal_error":
+        allowed = [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        return f"{given!r} is not allowed{_nearest(str(given), allowed)} (allowed: {', '.join(allowed)})"
+    text = re.sub(r"^(Input|String|Tuple) should ", "it should ", detail["msg"])
+    text = text.partition(" after validation")[0]
+    field = _model_at(model, loc[:-1]).model_fields.get(str(loc[-1]))
+    show = isinstance(given, (str, int, float, bool)) and (field is None or field.repr)
+    return f"{repr(given) + ': ' if show else ''}{text}{_range(field)}"
+
+
+def _range(field: FieldInfo | None) -> str:
+    """Return the least and the most that a number may be, where it has both."""
+    rules = field.metadata if field else ()
+    bounds = [getattr(rule, side) for side in ("ge", "le") for rule in rules if hasattr(rule, side)]
+    return f" (allowed: {bounds[0]} to {bounds[1]})" if len(bounds) == 2 else ""
+
+
+def _follows_from_another(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
+    """Whether a sequence is too short only because an item of it is wrong, which has an error of its own."""
+    loc = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        other["loc"][: len(loc)] == loc and len(other["loc"]) > len(loc) for other in details
+    )
+
+
 def _nearest(given: str, known: Iterable[str]) -> str:
     matches = difflib.get_close_matches(given, list(known), n=1, cutoff=0.6)
     return f"; did you mean {matches[0]!r}?" if matches else ""
@@ -193,16 +232,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _fields_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Return the keys that are known where ``loc`` leads."""
+def _model_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel]:
+    """Return the model whose keys stand where ``loc`` leads."""
     for step in loc:
         field = model.model_fields.get(str(step))
-        if field is None:
-            continue
-        inner = [kind for kind in _models_in(field.annotation)]
-        if inner:
-            model = inner[0]
-    return tuple(field.alias or name for name, field in model.model_fields.items() if not field.exclude)
+        inner = _models_in(field.annotation) if field else []
+        model = inner[0] if inner else model
+    return model
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[str, ...]:
+    """Return the keys that are known where ``loc`` leads."""
+    fields = _model_at(model, loc).model_fields
+    return tuple(field.alias or name for name, field in fields.items() if not field.exclude)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

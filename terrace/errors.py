@@ -59,8 +59,15 @@ class InputErrors(InputError):
     """All errors of one input, at once, in the order of their places."""
 
     def __init__(self, errors: Sequence[InputError]) -> None:
-        self.errors = tuple(errors)
+        self.errors = tuple(sorted(errors, key=_place))
         super().__init__("\n".join(str(error) for error in self.errors))
+
+
+def _place(error: InputError) -> tuple[bool, Location]:
+    """Return what errors are ordered by; those without a place come last."""
+    if isinstance(error.where, Location):
+        return False, error.where
+    return True, Location("", 0, 0)
 
 
 class OperationError(TerraceError):

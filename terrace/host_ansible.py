@@ -1,15 +1,15 @@
-"""Runs one Ansible role on one host through ansible-runner, one at a time, and says clearly what went wrong."""
+"""Runs an Ansible role on a host through ansible-runner, and says clearly what went wrong."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any
 from terrace.errors import OperationError
 
 ANSIBLE = Path(__file__).parents[1] / "ansible"
-LOCKS = Path("/run/lock")
+# Ansible works on one core for most of a role's time; more roles than cores would only wait for each other.
+_AT_A_TIME = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 SHORTEST_SECRET = 8  # shorter values are no secrets, and redacting them would make errors unreadable
 
 
@@ -55,7 +56,7 @@ def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
     _require_root()
     import ansible_runner
 
-    with _lock(task.environment), _private_folder() as folder:
+    with _AT_A_TIME, _private_folder() as folder:
         variables = {**task.variables, **state, "terrace_role": task.role, "terrace_instance": task.instance}
         _write(folder / "env" / "extravars", json.dumps(literal(variables)))
         _write(folder / "inventory" / "hosts.json", json.dumps(_inventory(task.host)))
@@ -129,7 +130,7 @@ def _secrets(value: Any, *, inside: bool = False) -> Iterator[str]:
     """Yield texts that stand under a key like a password, an environment variable, or a file's content."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            hidden = inside or any(word in str(key) for word in ("password", "secret", "environment_variables"))
+            hidden = inside or any(word in str(key) for word in ("password", "secret", "package_index", "proxy"))
             yield from _secrets(item, inside=hidden)
     elif isinstance(value, list):
         for item in value:
@@ -149,15 +150,6 @@ def _require_root() -> None:
             why="the user is not root and `sudo` asks for a password, or is missing",
             fix="Run the command as root, or allow your user to use sudo without a password.",
         )
-
-
-@contextlib.contextmanager
-def _lock(environment: str) -> Iterator[None]:
-    """Let one role at a time run on a host: they share dpkg, the supervisor, and the gateway."""
-    folder = LOCKS if os.access(LOCKS, os.W_OK) else Path(tempfile.gettempdir())
-    with (folder / f"terrace-{environment}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager

@@ -92,6 +92,7 @@ class _Resolver:
 
     def resolve(self) -> Blueprint:
         slots = {slot: spec for slot in self._wanted() if (spec := self._slot(slot)) is not None}
+        self._check_target(slots)
         self._check_requirements(slots)
         self._check_ports(slots)
         if self.errors:
@@ -113,11 +114,6 @@ class _Resolver:
         written = self.spec.slots.get(slot)
         flavor = written.flavor if written else self.table.default_flavor(slot, self.spec.target)
         if flavor is None or self.spec.target not in self.catalog.component(slot, flavor).supports:
-            where = self.loaded.file.value(("config", "terrace:target"))
-            what = (
-                f"tier {self.spec.tier} has the slot {slot!r}, which has no flavor on target {self.spec.target!r} yet"
-            )
-            self.errors.append(InputError(what, where=where, fix="Choose target `host`."))
             return None
         options = self._options(slot, flavor, written)
         return self.catalog.spec_type(slot, flavor).model_validate(options)
@@ -143,26 +139,38 @@ class _Resolver:
             self.origins[f"{slot}.flavor"] = Origin("target", f"default on target {self.spec.target}")
         return options
 
+    def _check_target(self, slots: Mapping[str, FlavorSpec]) -> None:
+        lacking = [slot for slot in self._wanted() if slot not in slots]
+        if lacking:
+            what = (
+                f"terrace:target: {self.spec.target!r} has no flavor yet of what tier {self.spec.tier} or the file asks"
+            )
+            where = self.loaded.file.value(("config", "terrace:target"))
+            self.errors.append(InputError(f"{what}: {', '.join(lacking)}", where=where, fix="Choose target `host`."))
+
     def _check_requirements(self, slots: Mapping[str, FlavorSpec]) -> None:
         for slot, spec in slots.items():
             for required in self.catalog.component(slot, spec.flavor).requires:
-                if required not in slots:
+                if required not in self._wanted():
                     where = self.loaded.file.key(("config", "terrace:platform", slot))
                     what = f"{slot}.flavor {spec.flavor!r} requires the slot {required!r}, which this platform lacks"
                     fix = f"Add `{required}: {{flavor: …}}` to terrace:platform."
                     self.errors.append(InputError(what, where=where, fix=fix))
 
     def _check_ports(self, slots: Mapping[str, FlavorSpec]) -> None:
+        ports = [
+            (f"{slot}.{option}", value)
+            for slot, spec in slots.items()
+            for option, value in spec.model_dump().items()
+            if option == "port" or option.endswith("_port")
+        ]
+        ports.sort(key=lambda port: self.origins[port[0]].kind == "written")  # who wrote a port can change it
         taken: dict[int, str] = {}
-        for slot, spec in slots.items():
-            for option, value in spec.model_dump().items():
-                if option != "port" and not option.endswith("_port"):
-                    continue
-                path = f"{slot}.{option}"
-                if value in taken:
-                    where = self.loaded.file.value(("config", "terrace:platform", slot, option))
-                    self.errors.append(InputError(f"{path}: port {value} is {taken[value]}'s already", where=where))
-                taken[value] = path
+        for path, number in ports:
+            if number in taken:
+                where = self.loaded.file.value(("config", "terrace:platform", *path.split(".")))
+                self.errors.append(InputError(f"{path}: port {number} is {taken[number]}'s already", where=where))
+            taken.setdefault(number, path)
 
     def _default(self, slot: str) -> str | None:
         return self.table.default_flavor(slot, self.spec.target)

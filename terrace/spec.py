@@ -4,12 +4,31 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-Tier = Annotated[int, Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5.")]
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("not_a_number", "it should be a number")
+    return value
+
+
+Tier = Annotated[
+    int, BeforeValidator(_no_truth), Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5.")
+]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 Url = Annotated[str, Field(pattern=r"^https?://")]
@@ -56,6 +75,22 @@ RiskClass = Literal["minimal", "limited", "high"]
 Profile = Literal["soc2", "gdpr", "hipaa", "iso27001", "eu_ai_act", "nist_ai_rmf"]
 
 
+PROBLEMS = "problems"  # the type of pydantic's error that holds several, each with its own place
+
+
+class Problem(NamedTuple):
+    """What doesn't fit together in a valid part of the spec; ``path`` leads to it from that part."""
+
+    path: tuple[str, ...]
+    text: str
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        text = "; ".join(f"{'.'.join(problem.path)}: {problem.text}" for problem in problems)
+        raise PydanticCustomError(PROBLEMS, "{text}", {"text": text, "problems": problems})
+
+
 class Model(BaseModel):
     """A part of the spec: immutable, and unknown keys are refused."""
 
@@ -65,7 +100,9 @@ class Model(BaseModel):
 class SecretReference(Model):
     """A Pulumi config secret, as it stands in the stack file; the program asks Pulumi for its value."""
 
-    secure: str = Field(pattern=r"^v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$", description="Ciphertext, by the Pulumi CLI.")
+    secure: str = Field(
+        pattern=r"^v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$", description="Ciphertext, by the Pulumi CLI.", repr=False
+    )
 
 
 class Waiver(Model):
@@ -105,10 +142,14 @@ class Team(Model):
 
     @model_validator(mode="after")
     def _members_exist(self) -> Self:
-        for name, group in self.groups.items():
-            unknown = sorted(set(group.members) - set(self.people))
-            if unknown:
-                raise ValueError(f"group {name!r} has members who are not in team.people: {', '.join(unknown)}")
+        _refuse(
+            [
+                Problem(("groups", name, "members"), f"{member!r} is not in team.people")
+                for name, group in self.groups.items()
+                for member in group.members
+                if member not in self.people
+            ]
+        )
         return self
 
 
@@ -132,8 +173,12 @@ class UseCase(Model):
 
 
 def _host_address(value: str) -> str:
-    if value != "localhost" and not all(part.isalnum() or "-" in part for part in value.split(".")):
+    if all(part.replace("-", "").isalnum() and part.isascii() for part in value.split(".")):
+        return value
+    try:
         ipaddress.ip_address(value)
+    except ValueError:
+        raise PydanticCustomError("address", "it is neither an IP address nor a name") from None
     return value
 
 
@@ -145,11 +190,20 @@ class Host(Model):
     connection: Literal["local"] = Field("local", description="How Ansible reaches it; only this machine so far.")
 
 
-class Network(Model):
-    """What stands between the hosts and the package indexes."""
+def _kind(value: Any) -> str:
+    return "<secret>" if isinstance(value, (dict, SecretReference)) else "<text>"
 
-    proxy: Url | SecretReference | None = Field(None, description="HTTP proxy for downloads.")
-    package_index: Url | SecretReference | None = Field(None, description="A PEP 503 index instead of PyPI.")
+
+UrlOrSecret = Annotated[
+    Annotated[Url, Tag("<text>")] | Annotated[SecretReference, Tag("<secret>")], Discriminator(_kind)
+]
+
+
+class Network(Model):
+    """What stands between the hosts and the package indexes. Its addresses may hold passwords: no error shows them."""
+
+    proxy: UrlOrSecret | None = Field(None, repr=False, description="HTTP proxy for downloads.")
+    package_index: UrlOrSecret | None = Field(None, repr=False, description="A PEP 503 index instead of PyPI.")
 
 
 class PlatformSpec(Model):
@@ -175,24 +229,30 @@ class PlatformSpec(Model):
     slots: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="after")
-    def _owners_exist(self) -> Self:
-        known = {*self.team.people, *self.team.groups}
-        for name, use_case in self.use_cases.items():
-            if use_case.owner not in known:
-                raise ValueError(f"use_cases.{name}.owner {use_case.owner!r} is neither a person nor a group of team")
+    def _holds_together(self) -> Self:
+        _refuse([*self._unknown_owners(), *self._unwaived()])
         return self
 
-    @model_validator(mode="after")
-    def _lowering_is_waived(self) -> Self:
+    def _unknown_owners(self) -> Iterator[Problem]:
+        known = {*self.team.people, *self.team.groups}
+        owners: dict[tuple[str, ...], str] = {
+            ("use_cases", name, "owner"): use_case.owner for name, use_case in self.use_cases.items()
+        }
+        for name, level in self.practices.items():
+            if level.waiver:
+                owners["practices", name, "waiver", "owner"] = level.waiver.owner
+        for path, owner in owners.items():
+            if owner not in known:
+                listed = f"known: {', '.join(sorted(known))}" if known else "terrace:platform has no team"
+                yield Problem(path, f"{owner!r} is neither a person nor a group of team ({listed})")
+
+    def _unwaived(self) -> Iterator[Problem]:
         today = datetime.datetime.now(datetime.UTC).date()
         for name, level in self.practices.items():
             if level.tier >= self.tier:
                 continue
             if level.waiver is None:
-                raise ValueError(
-                    f"practices.{name}.tier {level.tier} is below the platform's tier {self.tier}, which needs a waiver "
-                    "(reason, owner, expires)"
-                )
-            if level.waiver.expires < today:
-                raise ValueError(f"practices.{name}.waiver expired on {level.waiver.expires}")
-        return self
+                below = f"{level.tier} is below the platform's tier {self.tier}"
+                yield Problem(("practices", name, "tier"), f"{below}, which needs a waiver (reason, owner, expires)")
+            elif level.waiver.expires < today:
+                yield Problem(("practices", name, "waiver", "expires"), f"the waiver ended on {level.waiver.expires}")

@@ -9,7 +9,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
 
 from terrace.errors import InputError, Location
 
@@ -41,7 +42,8 @@ class StackFile:
         node, line, column = self.data, 0, 0
         for step in path:
             try:
-                position = node.lc.key(step) if key and isinstance(step, str) else node.lc.data[step][-2:]
+                of_key = isinstance(step, str) and (key or node[step] is None)  # nothing has no place of its own
+                position = node.lc.key(step) if of_key else node.lc.data[step][-2:]
                 line, column = position
                 node = node[step]
             except (AttributeError, KeyError, IndexError, TypeError):
@@ -55,25 +57,33 @@ def read(file: Path, name: str) -> StackFile:
     Raises:
         InputError: It cannot be read, is not YAML, has a key twice, or is not a mapping.
     """
+    content = file.read_bytes()
     try:
-        text = file.read_text(encoding="utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError("the file is not UTF-8 text", where=name, why=f"byte {error.start}") from None
+        where = _at(content[: error.start].decode("utf-8"), name)
+        raise InputError("the file is not UTF-8 text", where=where, why=error.reason) from None
     try:
         data = YAML(typ="rt").load(text)
     except DuplicateKeyError as error:
         raise _duplicate(error, name) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = Location(name, mark.line + 1, mark.column + 1) if mark else name
-        raise InputError("this is not YAML", where=where, why=error.problem or error.context) from None
-    except YAMLError as error:
-        raise InputError("this is not YAML", where=name, why=str(error).splitlines()[0]) from None
+        place = Location(name, mark.line + 1, mark.column + 1) if mark else name
+        raise InputError("this is not YAML", where=place, why=error.problem or error.context) from None
+    except ReaderError as error:
+        where = _at(text[: error.position], name)
+        raise InputError("this is not YAML", where=where, why=str(error).splitlines()[0]) from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
         raise InputError("a stack file is a mapping that begins with `config:`", where=Location(name, 1, 1))
     return StackFile(name, data)
+
+
+def _at(before: str, name: str) -> Location:
+    """Return the place that follows the text ``before``."""
+    return Location(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 def _duplicate(error: DuplicateKeyError, name: str) -> InputError:

@@ -116,7 +116,8 @@ class Metrics:
 class Workload:
     """A service with everything that it needs.
 
-    ``environment`` is plain, ``secrets`` is not; processes and setup steps see both.
+    ``environment`` is plain, ``secrets`` is not; processes and setup steps see both. ``downloads`` says that it
+    installs Python packages while it runs; the target then gives it the package index and the proxy.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Workload:
     probe: Probe | None = None
     routes: tuple[Route, ...] = ()
     metrics: tuple[Metrics, ...] = ()
+    downloads: bool = False
 
     def port(self, name: str) -> int:
         """Return the number of the port called ``name``."""

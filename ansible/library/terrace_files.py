@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Ansible module: fills a folder with exactly the given files, all in one step and readable by one user alone."""
+"""Ansible module: puts files and folders in place in one step, each with its owner and mode."""
 
 from __future__ import annotations
 
@@ -12,23 +12,33 @@ from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: terrace_files
-short_description: Fill a folder with exactly the given files
+short_description: Put files and folders in place
 description:
-  - Writes files and removes those that are not listed, in one step; folders get mode 0700, files 0600.
-  - Folders named __pycache__ are left alone.
+  - Makes folders, then writes files; a reader sees a file's old or new content, never half of it.
+  - Of the folders in O(only), whatever is not listed is removed; folders named __pycache__ are left alone.
 options:
-  folder: {description: The folder., type: path, required: true}
-  owner: {description: User and group that own all of it., type: str, required: true}
-  files:
-    description: The files, each with a relative path and its content.
+  folders:
+    description: Folders, upper ones first, each with path, owner (a user and its group), and mode.
     type: list
     elements: dict
-    required: true
+    default: []
+  files:
+    description:
+      - Files, each with path, content, owner, mode, and optionally the folder that its path begins at.
+      - Folders between a file and one in O(only) are made.
+    type: list
+    elements: dict
+    default: []
+  only:
+    description: Folders that hold nothing but what is listed.
+    type: list
+    elements: path
+    default: []
 author: [Terrace]
 """
 
 
-def _owner(name):
+def _owner(name: str) -> tuple[int, int] | None:
     """Return uid and gid; in check mode the user may not be there yet."""
     try:
         return pwd.getpwnam(name).pw_uid, grp.getgrnam(name).gr_gid
@@ -36,69 +46,82 @@ def _owner(name):
         return None
 
 
-def _differs(file, content, mode, owner):
+def _differs(path: Path, wanted: dict) -> bool:
     try:
-        status = file.lstat()
-        return (status.st_uid, status.st_gid) != owner or status.st_mode & 0o7777 != mode or file.read_text() != content
+        status = path.lstat()
     except FileNotFoundError:
         return True
+    attributes = (status.st_uid, status.st_gid), status.st_mode & 0o7777
+    if attributes != (_owner(wanted["owner"]), int(wanted["mode"], 8)):
+        return True
+    if "content" not in wanted:
+        return not path.is_dir()
+    return not path.is_file() or path.read_bytes() != wanted["content"].encode()
 
 
-def _write(file, content, owner):
-    """Put the file in place in one step, so that no reader sees half of it."""
-    new = file.with_name(f".{file.name}.new")
+def _make(folder: dict) -> None:
+    path = Path(folder["path"])
+    path.mkdir(mode=0o700, exist_ok=True)
+    os.chown(path, *_owner(folder["owner"]))
+    path.chmod(int(folder["mode"], 8))
+
+
+def _write(file: dict) -> None:
+    path = Path(file["path"])
+    new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(content)
-    os.chown(new, *owner)
-    new.replace(file)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(file["content"].encode())
+    os.chown(new, *_owner(file["owner"]))
+    new.chmod(int(file["mode"], 8))
+    new.replace(path)
 
 
-def _folders(root, paths):
-    """Return the folder and those below it that hold files, the upper ones first."""
-    below = {parent for path in paths for parent in (root / path).parents if root in parent.parents}
-    return [root, *sorted(below)]
+def _between(files: list[dict], only: list[Path]) -> list[dict]:
+    """Return the folders between files and the folders of `only`, the upper ones first."""
+    found = {}
+    for file in files:
+        for parent in Path(file["path"]).parents:
+            if any(root in parent.parents for root in only):
+                found[str(parent)] = {"path": str(parent), "owner": file["owner"], "mode": "0700"}
+    return [found[path] for path in sorted(found)]
 
 
-def _unlisted(root, paths):
-    wanted = {root / path for path in paths}
-    found = [file for file in root.rglob("*") if not file.is_dir() and "__pycache__" not in file.parts]
-    return [file for file in found if file not in wanted]
+def _unlisted(only: list[Path], files: list[dict]) -> list[Path]:
+    wanted = {Path(file["path"]) for file in files}
+    found = [path for root in only for path in root.rglob("*") if not path.is_dir() and "__pycache__" not in path.parts]
+    return [path for path in found if path not in wanted]
 
 
-def main():
+def main() -> None:
     """Compare, then write unless in check mode."""
     module = AnsibleModule(
         argument_spec={
-            "folder": {"type": "path", "required": True},
-            "owner": {"type": "str", "required": True},
-            "files": {"type": "list", "elements": "dict", "required": True, "no_log": True},
+            "folders": {"type": "list", "elements": "dict", "default": []},
+            "files": {"type": "list", "elements": "dict", "default": [], "no_log": True},
+            "only": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
-    root, files = Path(module.params["folder"]), module.params["files"]
-    owner = _owner(module.params["owner"])
-    paths = [file["path"] for file in files]
-    changed = [file["path"] for file in files if _differs(root / file["path"], file["content"], 0o600, owner)]
-    removed = [str(file.relative_to(root)) for file in _unlisted(root, paths)]
+    only = [Path(path) for path in module.params["only"]]
+    files = [{**file, "path": str(Path(file.get("folder", "/"), file["path"]))} for file in module.params["files"]]
     folders = [
-        folder
-        for folder in _folders(root, paths)
-        if not folder.is_dir()
-        or folder.stat().st_mode & 0o7777 != 0o700
-        or (folder.stat().st_uid, folder.stat().st_gid) != owner
+        each for each in [*module.params["folders"], *_between(files, only)] if _differs(Path(each["path"]), each)
     ]
+    changed = [file for file in files if _differs(Path(file["path"]), file)]
+    removed = _unlisted(only, files)
     if not module.check_mode:
         for folder in folders:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            folder.chmod(0o700)
-            os.chown(folder, *owner)
-        for file in files:
-            if file["path"] in changed:
-                _write(root / file["path"], file["content"], owner)
+            _make(folder)
+        for file in changed:
+            _write(file)
         for path in removed:
-            (root / path).unlink()
-    module.exit_json(changed=bool(changed or removed or folders), written=changed, removed=removed)
+            path.unlink()
+    module.exit_json(
+        changed=bool(changed or removed or folders),
+        written=[file["path"] for file in changed],
+        removed=[str(path) for path in removed],
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ author: [Terrace]
 LISTENING = "0A"
 
 
-def _listeners():
+def _listeners() -> dict[int, tuple[int, str]]:
     """Return port -> (uid, inode) of every listening TCP socket, IPv4 and IPv6."""
     found = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
@@ -34,7 +34,7 @@ def _listeners():
     return found
 
 
-def _holder(inode):
+def _holder(inode: str) -> str:
     """Return «name (pid 12)» of the process that has the socket open."""
     wanted = f"socket:[{inode}]"
     for process in Path("/proc").glob("[0-9]*"):
@@ -46,7 +46,7 @@ def _holder(inode):
     return "a process that cannot be seen from here"
 
 
-def main():
+def main() -> None:
     """Look at every port and name all that are taken."""
     module = AnsibleModule(
         argument_spec={

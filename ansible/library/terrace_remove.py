@@ -30,11 +30,11 @@ author: [Terrace]
 STOP_SECONDS = 40
 
 
-def _run(*command):
+def _run(*command: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def _stop_programs(environment, programs):
+def _stop_programs(environment: str, programs: list[str]) -> None:
     """Make the supervisor forget the programs; both supervisors wait for them to end."""
     if Path("/run/systemd/system").is_dir():
         for program in programs:
@@ -43,14 +43,13 @@ def _stop_programs(environment, programs):
             unit.unlink(missing_ok=True)
         _run("systemctl", "daemon-reload")
         return
-    folder = Path(f"/etc/terrace/{environment}/supervisor")
-    for program in programs:
-        (folder / "conf.d" / f"{program}.conf").unlink(missing_ok=True)
-    if programs and folder.is_dir():
-        _run("supervisorctl", "-c", str(folder / "supervisord.conf"), "update", *programs)
+    supervisor = Path(f"/etc/terrace/{environment}/supervisor/supervisord.conf")
+    if programs and supervisor.is_file():
+        _run("supervisorctl", "-c", str(supervisor), "stop", *programs)
+        _run("supervisorctl", "-c", str(supervisor), "remove", *programs)
 
 
-def _stop_user(name):
+def _stop_user(name: str) -> None:
     """End every process of a user: what it left behind has no supervisor any more."""
     try:
         uid = pwd.getpwnam(name).pw_uid
@@ -69,7 +68,7 @@ def _stop_user(name):
         time.sleep(0.2)
 
 
-def _processes(uid):
+def _processes(uid: int) -> list[int]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -81,7 +80,7 @@ def _processes(uid):
     return found
 
 
-def _remove_path(path):
+def _remove_path(path: str) -> None:
     path = Path(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -89,14 +88,14 @@ def _remove_path(path):
         path.unlink(missing_ok=True)
 
 
-def _remove_user(name):
+def _remove_user(name: str) -> None:
     if _run("id", "-u", name).returncode == 0:
         _run("userdel", name)
     if _run("getent", "group", name).returncode == 0:
         _run("groupdel", name)
 
 
-def _remove(file, environment, delete_data):
+def _remove(file: Path, environment: str, delete_data: bool) -> None:
     entry = json.loads(file.read_text())
     _stop_programs(environment, entry["programs"])
     for user in entry["users"]:
@@ -112,7 +111,7 @@ def _remove(file, environment, delete_data):
     file.unlink()
 
 
-def main():
+def main() -> None:
     """Remove the entry, or all of them."""
     module = AnsibleModule(
         argument_spec={

@@ -31,7 +31,9 @@ class NginxSpec(FlavorSpec):
     """Options of the entrance."""
 
     flavor: Literal["nginx"] = "nginx"
-    address: str = Field("127.0.0.1", description="The IP address that it listens on.")
+    address: str = Field(
+        "127.0.0.1", pattern=r"^\d{1,3}(\.\d{1,3}){3}$", description="The IPv4 address that it listens on."
+    )
     port: int = Field(8443, ge=1024, le=65535, description="TCP port, HTTPS.")
     workers: int = Field(1, ge=1, le=64, description="Server processes.")
     status_port: int = Field(15080, ge=1024, le=65535, description="TCP port of its own status, on loopback.")

@@ -89,6 +89,7 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
                 "TIMER_USER": account.user,
                 "TIMER_KEEP_RUNS": str(spec.keep_runs),
                 "TIMER_BUNDLE_MB": str(spec.bundle_mb),
+                "TIMER_UV": "$(BIN)/uv",
                 "TIMER_REQUIRED_STEPS": ",".join(required_steps),
                 "TIMER_PROJECT_VARIABLES": ",".join(sorted(project)),
             },
@@ -96,6 +97,7 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
             probe=Probe("http", "/health"),
             routes=(Route(PATH, "http", auth="own", body_mb=spec.bundle_mb),),
             metrics=(Metrics("http"),),
+            downloads=True,
         )
 
 

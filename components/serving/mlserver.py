@@ -21,6 +21,12 @@ from terrace.targets.base import Service
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, Workload
 
 PATH = "/serving/"
+# What scikit-learn's gradient boosting needs; none of these runs code of the file's choice when it is loaded.
+REVIEWED_TYPES = (
+    "functools.partial",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+)
 
 
 class MLServerSpec(FlavorSpec):
@@ -35,6 +41,9 @@ class MLServerSpec(FlavorSpec):
     memory_mb: int = Field(3072, ge=512, description="Most memory (MiB) of one process.")
     alias: str = Field(
         "production", pattern=r"^[a-z][a-z0-9_-]*$", description="The registry alias that deploys a version."
+    )
+    trusted_types: tuple[str, ...] = Field(
+        REVIEWED_TYPES, description="Types that a served model may hold, beyond those that skops trusts itself."
     )
     interval_seconds: int = Field(5, ge=1, le=600, description="How often the registry is asked (seconds).")
 
@@ -84,7 +93,8 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 "HOME": "$(DATA)",
                 "MLFLOW_TRACKING_URI": registry.url,
                 "MLFLOW_TRACKING_USERNAME": registry.serving_account.user,
-                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+                # MLflow asks for this even for skops; the deployer has reviewed every model that gets here.
+                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 **_server_settings(spec),
                 **_sync_settings(spec),
@@ -93,6 +103,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
             probe=Probe("http", "/v2/health/live"),
             routes=(Route(PATH, "http", auth="gateway"),),
             metrics=(Metrics("metrics"), Metrics("sync")),
+            downloads=True,
         )
 
 
@@ -115,9 +126,9 @@ def _sync_settings(spec: MLServerSpec) -> dict[str, str]:
     return {
         "MODEL_SYNC_ALIAS": spec.alias,
         "MODEL_SYNC_INTERVAL": str(spec.interval_seconds),
+        "MODEL_SYNC_TRUSTED_TYPES": ",".join(spec.trusted_types),
         "MODEL_SYNC_DATA": "$(DATA)",
         "MODEL_SYNC_LOCK": "$(CONFIG)/requirements.txt",
         "MODEL_SYNC_PORT": str(spec.sync_port),
         "MLSERVER_URL": f"http://127.0.0.1:{spec.port}",
-        "UV_PYTHON_DOWNLOADS": "never",
     }

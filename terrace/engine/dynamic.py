@@ -173,8 +173,8 @@ class DynamicProviders:
 def clean_pickling() -> Iterator[None]:
     """Undo, after each pickling of a provider, what the SDK does to Python's pickler.
 
-    ``pulumi.dynamic.serialize_provider`` (3.272) wraps a method of ``pickle._Pickler`` at every call and never unwraps it, so
-    that the few hundredth resource of a process exceeds the recursion limit, and each one is slower than the last.
+    ``pulumi.dynamic.serialize_provider`` (3.272) wraps a method of ``pickle._Pickler`` at every call and never unwraps
+    it, so that the few hundredth resource of a process exceeds the recursion limit, and each is slower than the last.
     """
     serialize = dynamic.serialize_provider
     pickler: Any = pickle._Pickler

@@ -61,8 +61,11 @@ def drop_missing_references(resources: list[Resource]) -> list[Resource]:
             resource,
             parent=parent,
             dependencies=[urn for urn in resource.dependencies if urn in seen],
+            # As with the Pulumi CLI, a property that depends on nothing any more isn't listed.
             property_dependencies={
-                key: [urn for urn in urns if urn in seen] for key, urns in resource.property_dependencies.items()
+                key: left
+                for key, urns in resource.property_dependencies.items()
+                if (left := [urn for urn in urns if urn in seen])
             },
             deleted_with=resource.deleted_with if resource.deleted_with in seen else "",
         )

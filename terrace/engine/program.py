@@ -111,6 +111,8 @@ def _configure(run: Run, monitor: Any, engine: Any) -> None:
 def _run_main(main: Path) -> None:
     if not (main / "__main__.py").is_file():
         raise pulumi.RunError(f"there is no __main__.py in {main}")
+    # Python remembers for good which folder "." was when it was first looked up.
+    sys.path_importer_cache.pop(".", None)
     runpy.run_path(".", run_name="__main__")
 
 
@@ -224,7 +226,7 @@ class _Captured(io.TextIOBase):
 
 
 class DaemonThreads(ThreadPoolExecutor):
-    """Threads that don't keep the process alive, so that a second Ctrl-C really ends the process while a provider still works."""
+    """Threads that don't keep the process alive: a second Ctrl-C ends it even while a provider still works."""
 
     def __init__(self, count: int) -> None:
         super().__init__(max_workers=1)  # the base class's own thread is never started
@@ -234,6 +236,7 @@ class DaemonThreads(ThreadPoolExecutor):
         self._free = threading.Semaphore(0)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have a thread call ``fn``; a new one as long as there may be more."""
         future: Future[Any] = Future()
         self._jobs.put((future, lambda: fn(*args, **kwargs)))
         if not self._free.acquire(blocking=False) and self._alive < self._count:

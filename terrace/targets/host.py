@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pulumi
 
 from components.programs import lock_text
 from terrace.certificates import CertificateAuthority
 from terrace.host_provider import Host, HostRole
+from terrace.spec import SecretReference
 from terrace.targets.base import Target
 from terrace.workload import Probe, Workload
 
@@ -28,10 +29,12 @@ class HostTarget(Target):
     def __init__(self, blueprint: Blueprint, parent: pulumi.Resource) -> None:
         super().__init__()
         self.environment = blueprint.environment
+        self._package_index = _address(blueprint, "package_index")
+        self._proxy = _address(blueprint, "proxy")
         self._network = {
             "terrace_environment": blueprint.environment,
-            "terrace_package_index": blueprint.network.package_index or "",
-            "terrace_proxy": blueprint.network.proxy or "",
+            "terrace_package_index": self._package_index or "",
+            "terrace_proxy": self._proxy or "",
         }
         host = blueprint.hosts[0]
         self.roles: list[dict[str, Any]] = []
@@ -132,7 +135,10 @@ class HostTarget(Target):
             "service_packages": list(workload.artifact.packages),
             "service_files": [{"path": file.path, "content": fill(file.content)} for file in workload.files],
             "service_environment": {name: fill(value) for name, value in workload.environment.items()},
-            "service_secrets": {name: fill(value) for name, value in workload.secrets.items()},
+            "service_secrets": {
+                **{name: fill(value) for name, value in workload.secrets.items()},
+                **(self._download_variables() if workload.downloads else {}),
+            },
             "service_setup": [
                 {"name": step.name, "command": [fill(word) for word in step.command]} for step in workload.setup
             ],
@@ -148,6 +154,15 @@ class HostTarget(Target):
             **_edges(workload),
         }
 
+    def _download_variables(self) -> dict[str, pulumi.Input[str]]:
+        """Return what uv is told of the host: where packages come from, and whose certificates it trusts."""
+        variables: dict[str, pulumi.Input[str]] = {"UV_SYSTEM_CERTS": "true"}
+        if self._package_index:
+            variables["UV_DEFAULT_INDEX"] = self._package_index
+        if self._proxy:
+            variables |= {"HTTP_PROXY": self._proxy, "HTTPS_PROXY": self._proxy, "NO_PROXY": "localhost,127.0.0.1"}
+        return variables
+
     def _filler(self, service: str) -> Callable[[pulumi.Input[str]], pulumi.Input[str]]:
         places = {
             "BIN": f"/opt/terrace/{self.environment}/{service}/venv/bin",
@@ -159,9 +174,21 @@ class HostTarget(Target):
             return PLACEHOLDER.sub(lambda match: places[match.group(1)], text)
 
         def fill(value: pulumi.Input[str]) -> pulumi.Input[str]:
-            return fill_text(value) if isinstance(value, str) else pulumi.Output.from_input(value).apply(fill_text)
+            if isinstance(value, str):
+                return fill_text(value)
+            output: pulumi.Output[str] = pulumi.Output.from_input(value)
+            return output.apply(fill_text)
 
         return fill
+
+
+def _address(blueprint: Blueprint, name: Literal["package_index", "proxy"]) -> pulumi.Input[str] | None:
+    """Return an address of the spec's `network`; one that the stack file keeps encrypted is a secret output."""
+    value: str | SecretReference | None = getattr(blueprint.network, name)
+    if not isinstance(value, SecretReference):
+        return value
+    platform: pulumi.Output[Any] = pulumi.Config("terrace").require_secret_object("platform")
+    return platform.apply(lambda spec: spec["network"][name])
 
 
 def _edges(workload: Workload) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,13 @@ class World:
         self.write_project("{name: python}")
         os.environ["WORLD"] = str(self.root / "things")
         os.environ["CALLS"] = str(self.root / "calls")
+
+    def write(self, program: str) -> None:
+        """Make this text the program, with everything of ``recorder`` imported."""
+        text = f"import pulumi\nfrom recorder import *\nfrom recorder import stage\n{textwrap.dedent(program)}"
+        (self.root / "__main__.py").write_text(text, encoding="utf-8")
+        # Python tells a changed file by its size and the second of its change.
+        shutil.rmtree(self.root / "__pycache__", ignore_errors=True)
 
     def write_project(self, runtime: str) -> None:
         (self.root / "Pulumi.yaml").write_text(
@@ -98,6 +106,19 @@ class World:
         events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
         return self._outcome(done.returncode == 0, *_last_run(events))
 
+    def calls(self) -> list[tuple[str, str]]:
+        """The (method, label) pairs of every call of the provider so far."""
+        log = self.root / "calls"
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        return [(method, label) for method, label, _ in map(json.loads, lines)]
+
+    def things(self) -> list[str]:
+        """What is really there."""
+        return sorted(path.stem for path in (self.root / "things").iterdir())
+
+    def urn(self, name: str) -> str:
+        return f"urn:pulumi:dev::parity::pulumi-python:dynamic:Resource::{name}"
+
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         self.write_project(f"{{name: python, options: {{toolchain: pip, virtualenv: {_venv(self.root)}}}}}")
         environment = {
@@ -128,6 +149,8 @@ class World:
 
     def state(self) -> list[dict[str, Any]]:
         """The resources of the checkpoint: decrypted, sorted, and without what differs from run to run."""
+        if not self.checkpoint.exists():  # the CLI makes one before its first operation, the embedded engine by it
+            return []
         document = json.loads(self.checkpoint.read_bytes())
         latest = document["checkpoint"].get("latest") or {}
         open_ = Crypter(SALT, lambda: PASSPHRASE, "test").decrypt

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -20,7 +21,8 @@ def main(folder: Path, port: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     remove_stale(folder)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, path=str(folder))
+    collector: Any = MultiProcessCollector  # has no types
+    collector(registry, path=str(folder))
     start_http_server(port, addr="127.0.0.1", registry=registry)
     Event().wait()
 

@@ -1,4 +1,4 @@
-"""A dynamic provider for tests: each resource is a file in the folder WORLD, and each call is a line in the file CALLS."""
+"""A dynamic provider for tests: a resource is a file in the folder WORLD, a call is a line in the file CALLS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from pulumi.dynamic import (
 class Recorder(ResourceProvider):
     """Behaves as the resource's inputs say.
 
-    ``label``: the id. ``fail``: methods that raise. ``no_opinion``: leave the diff to the engine. ``refuse``: fail the check.
+    ``label``: the id. ``fail``: methods that raise. ``no_opinion``: leave the diff to the engine.
+    ``refuse``: fail the check.
     Inputs whose names begin with ``fixed`` can't be changed in place; ``delete_first`` is the provider's wish.
     """
 

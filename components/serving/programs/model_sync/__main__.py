@@ -19,6 +19,7 @@ SILENCE_SECONDS = 3600
 def main() -> None:
     """Look at the registry again and again until told to end."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # `sync` says what is wrong, once
     settings = Settings.read()
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())

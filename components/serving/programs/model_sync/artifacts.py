@@ -1,4 +1,4 @@
-"""The files of model versions: fetched once, their checksums kept, and refused where they would be unpickled."""
+"""The files of model versions: fetched once, their checksums kept, and refused where loading them would run code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import yaml
 from .errors import DeploymentError
 
 CHECKSUMS = "checksums.json"
-# How MLflow's flavors call formats whose loading runs code that the file brings along.
-PICKLE_FORMATS = frozenset({"pickle", "cloudpickle", "joblib", "pickle2"})
-PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".joblib", ".cloudpickle", ".pth", ".dill"})
+LOADER = "mlflow.sklearn"
+FORMAT = "skops"
 
 
 def fetch(folder: Path, download: Callable[[Path], None]) -> Path:
@@ -62,21 +61,32 @@ def describe(files: Path) -> Mapping[str, Any]:
     return description
 
 
-def refuse_pickles(files: Path) -> None:
-    """Make sure that loading the model unpickles nothing: a pickle runs whatever its author put into it.
+def review(files: Path, trusted_types: frozenset[str]) -> None:
+    """Make sure that loading the model runs no code that the model brings along.
+
+    MLflow itself can't tell: a model in the skops format names the types to trust itself. So the platform's own list
+    decides, and every other way to load a model is refused.
+
+    Args:
+        files: The version's files.
+        trusted_types: The types, beyond those that skops trusts itself, that a model may hold.
 
     Raises:
-        DeploymentError: The model is saved in such a format.
+        DeploymentError: It is saved in another format, or holds a type that is not trusted.
     """
-    for flavor, options in describe(files)["flavors"].items():
-        if str((options or {}).get("serialization_format", "")).lower() in PICKLE_FORMATS:
-            raise DeploymentError(
-                f"flavor {flavor} is saved as {options['serialization_format']}, which is refused because loading "
-                "it runs code from the file; save it as skops, as the library's own format, or as code"
-            )
-    pickles = sorted(file.name for file in files.rglob("*") if file.suffix.lower() in PICKLE_SUFFIXES)
-    if pickles:
+    flavors = describe(files)["flavors"]
+    function, sklearn = flavors["python_function"], flavors.get("sklearn") or {}
+    if function.get("loader_module") != LOADER or sklearn.get("serialization_format") != FORMAT:
         raise DeploymentError(
-            f"the model has pickled files ({', '.join(pickles)}), which are refused because loading them runs code "
-            "from the file; save it as skops, as the library's own format, or as code"
+            f"the model is to be loaded by {function.get('loader_module')} from the format "
+            f"{sklearn.get('serialization_format')}, which is refused because loading it may run code from the file; "
+            f'save it by mlflow.sklearn.log_model(…, serialization_format="{FORMAT}")'
+        )
+    if function.get("code") or sklearn.get("code"):
+        raise DeploymentError("the model brings code of its own along, which is refused")
+    unknown = sorted(set(sklearn.get("skops_trusted_types") or ()) - trusted_types)
+    if unknown:
+        raise DeploymentError(
+            f"the model holds types that nobody has reviewed: {', '.join(unknown)}; where they are harmless to load, "
+            "add them to serving.trusted_types in the stack file"
         )

@@ -10,13 +10,23 @@ import numpy as np
 import pandas as pd
 import requests
 from mlflow.models import Model
-from mlserver.codecs import NumpyRequestCodec, PandasCodec
-from mlserver.types import InferenceRequest
+from mlflow.types import DataType
+from mlserver.codecs import NumpyRequestCodec
+from mlserver.types import InferenceRequest, Parameters, RequestInput
 
 from .errors import DeploymentError
 
 LOAD_SECONDS = 600
 ANSWER_SECONDS = 60
+# How columns of a model's signature travel: the protocol's datatype, and the codec of MLServer that reads it.
+DATATYPES = {
+    DataType.boolean: ("BOOL", "np"),
+    DataType.integer: ("INT32", "np"),
+    DataType.long: ("INT64", "np"),
+    DataType.float: ("FP32", "np"),
+    DataType.double: ("FP64", "np"),
+    DataType.string: ("BYTES", "str"),
+}
 
 
 class Server:
@@ -31,11 +41,11 @@ class Server:
 
     def live(self) -> bool:
         """Return whether the server itself answers."""
-        return self._session.get(f"{self._url}/v2/health/live", timeout=ANSWER_SECONDS).ok
+        return bool(self._session.get(f"{self._url}/v2/health/live", timeout=ANSWER_SECONDS).ok)
 
     def ready(self, name: str, version: str | None = None) -> bool:
         """Return whether the model answers; without ``version``, the one that is served."""
-        return self._session.get(f"{self._model(name, version)}/ready", timeout=ANSWER_SECONDS).ok
+        return bool(self._session.get(f"{self._model(name, version)}/ready", timeout=ANSWER_SECONDS).ok)
 
     def load(self, name: str) -> None:
         """Make MLServer load what is on disk for this model, and unload what no longer is.
@@ -84,14 +94,31 @@ def example_request(files: Path) -> InferenceRequest | None:
         DeploymentError: The example cannot be read.
     """
     try:
-        example = Model.load(str(files)).load_input_example(str(files))
-    except Exception as error:  # MLflow promises no particular exception here
+        model = Model.load(str(files))
+        example = model.load_input_example(str(files))
+        if isinstance(example, pd.DataFrame):
+            return _table_request(example, model)
+        return NumpyRequestCodec.encode_request(example) if isinstance(example, np.ndarray) else None
+    except Exception as error:  # neither MLflow nor MLServer promises a particular exception here
         raise DeploymentError(f"the model's input example cannot be read: {error}") from error
-    if isinstance(example, pd.DataFrame):
-        return PandasCodec.encode_request(example, use_bytes=False)
-    if isinstance(example, np.ndarray):
-        return NumpyRequestCodec.encode_request(example)
-    return None
+
+
+def _table_request(example: pd.DataFrame, model: Model) -> InferenceRequest | None:
+    """Return a table's request; its types are the signature's, for a column of nulls does not tell its own."""
+    if model.signature is None or not model.signature.inputs.has_input_names():
+        return None
+    inputs = []
+    for column in model.signature.inputs.inputs:
+        if column.type not in DATATYPES:
+            return None
+        datatype, content_type = DATATYPES[column.type]
+        values = [None if pd.isna(value) else value for value in example[column.name].tolist()]
+        parameters = Parameters(content_type=content_type)
+        shape = [len(values), 1]
+        inputs.append(
+            RequestInput(name=column.name, shape=shape, datatype=datatype, parameters=parameters, data=values)
+        )
+    return InferenceRequest(parameters=Parameters(content_type="pd"), inputs=inputs)
 
 
 def _reason(answer: requests.Response) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -21,7 +21,7 @@ class Settings:
         lock: MLServer's hash-locked requirements (``MODEL_SYNC_LOCK``).
         port: Loopback port of its metrics and health page (``MODEL_SYNC_PORT``).
         mlserver: Address of MLServer's REST API (``MLSERVER_URL``).
-        allow_pickle: Whether models that are unpickled are served (``MLFLOW_ALLOW_PICKLE_DESERIALIZATION``).
+        trusted_types: Types that a model may hold beyond those that skops trusts (``MODEL_SYNC_TRUSTED_TYPES``).
         uv: The program that installs libraries; it is part of MLServer's lock.
     """
 
@@ -32,8 +32,8 @@ class Settings:
     lock: Path
     port: int
     mlserver: str
-    allow_pickle: bool = False
-    uv: Path = Path(sys.executable).with_name("uv")
+    trusted_types: frozenset[str] = frozenset()
+    uv: Path = field(default_factory=lambda: Path(sys.executable).with_name("uv"))
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -50,7 +50,7 @@ class Settings:
             lock=Path(environment["MODEL_SYNC_LOCK"]),
             port=int(environment["MODEL_SYNC_PORT"]),
             mlserver=environment["MLSERVER_URL"].rstrip("/"),
-            allow_pickle=environment.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false").lower() == "true",
+            trusted_types=frozenset(filter(None, environment.get("MODEL_SYNC_TRUSTED_TYPES", "").split(","))),
         )
 
     @property

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import requests
+from mlserver.types import InferenceRequest
 
 from . import artifacts, environments, page
 from .errors import DeploymentError
@@ -86,8 +87,7 @@ class Sync:
     def _prepare(self, name: str, version: str) -> tuple[Path, Path]:
         folder = self._settings.artifacts / folder_name(name) / version
         files = artifacts.fetch(folder, lambda target: self._registry.download(name, version, target))
-        if not self._settings.allow_pickle:
-            artifacts.refuse_pickles(files)
+        artifacts.review(files, self._settings.trusted_types)
         listing = files / "requirements.txt"
         if not listing.exists():
             raise DeploymentError("the model names no requirements, so its libraries are unknown")
@@ -108,11 +108,16 @@ class Sync:
             self._repository.write(name, version, files, environment, serve=False)
             self._repository.keep(name, version)
             self._load(name, version)
-            if request and (answered := self._server.answer(name, None, request)["model_version"]) != version:
-                raise DeploymentError(f"MLServer still answers with version {answered}")
+            if request:
+                self._confirm(name, version, request)
         except (DeploymentError, requests.RequestException) as error:
             self._roll_back(name, before)
             raise DeploymentError(str(error)) from error
+
+    def _confirm(self, name: str, version: str, request: InferenceRequest) -> None:
+        answered = self._server.answer(name, None, request)["model_version"]
+        if answered != version:
+            raise DeploymentError(f"MLServer still answers with version {answered}")
 
     def _roll_back(self, name: str, before: dict[str, str]) -> None:
         self._repository.restore(name, before)
@@ -137,7 +142,7 @@ class Sync:
             try:
                 self._load(name, served)
             except DeploymentError as error:
-                LOG.error("%s: version %s cannot be loaded again: %s", name, served, error)
+                LOG.warning("%s: version %s cannot be loaded again: %s", name, served, error)
 
     def _load(self, name: str, version: str) -> None:
         # MLServer takes entries in no certain order; where a version comes before the default, the default

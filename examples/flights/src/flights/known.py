@@ -14,8 +14,21 @@ from flights.errors import KnownLaterError
 
 LEAD = pd.Timedelta(hours=2)
 SCHEDULED = frozenset(
-    ("year", "month", "day", "hour", "minute", "time_hour", "sched_dep_time", "sched_arr_time")
-    + ("carrier", "flight", "origin", "dest", "distance")
+    [
+        "year",
+        "month",
+        "day",
+        "hour",
+        "minute",
+        "time_hour",
+        "sched_dep_time",
+        "sched_arr_time",
+        "carrier",
+        "flight",
+        "origin",
+        "dest",
+        "distance",
+    ]
 )
 KNOWN_LATER = {
     "dep_time": "known at departure",

@@ -1,4 +1,4 @@
-"""What the published schedule says of a flight: its moments, its keys into the feature store, its features, its label."""
+"""What the published schedule says of a flight: its moments, keys into the feature store, features, and label."""
 
 from __future__ import annotations
 

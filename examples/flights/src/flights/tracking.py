@@ -71,7 +71,7 @@ def artifact(path: Path) -> None:
 
 
 def evaluation_metrics(report: Mapping[str, Any]) -> dict[str, float]:
-    """Return an evaluation as flat metrics: ``test_auc``, ``test_auc_2013_07``, ``baseline_auc``, …"""
+    """Return an evaluation as flat metrics: ``test_auc``, ``test_auc_2013_07``, ``baseline_auc``, and so on."""
     metrics: dict[str, float] = {"test_rows": report["rows"], "unlabelled_flights": report["unlabelled"]}
     for name, prefix in (("model", "test"), ("baseline", "baseline")):
         metrics[f"{prefix}_auc"] = report[name]["auc"]

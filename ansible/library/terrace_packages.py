@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+"""Ansible module: installs Debian packages without starting their services, and notes what came with them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: terrace_packages
+short_description: Install packages and note what came with them
+description:
+  - Installs packages that are missing. Which ones come with them is noted in the host's manifest first, so that the
+    end of the environment can remove just these.
+  - Services that the distribution would start, and the database cluster that it would make, are kept from it.
+  - One at a time on a host, whoever runs it.
+options:
+  environment: {description: The environment., type: str, required: true}
+  packages: {description: Names of packages., type: list, elements: str, required: true}
+author: [Terrace]
+"""
+
+LOCK = Path("/run/lock/terrace-packages.lock")
+POLICY = Path("/usr/sbin/policy-rc.d")
+POLICY_TEXT = "#!/bin/sh\n# Put here by Terrace while it installs packages: it starts services itself.\nexit 101\n"
+CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
+CLUSTER_TEXT = "# Put here by Terrace before it installed PostgreSQL.\ncreate_main_cluster = false\n"
+APT = ["apt-get", "--quiet", "--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]
+
+
+class Failed(Exception):
+    """A command failed."""
+
+
+def _run(*command: str) -> str:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("E:", "W:", "dpkg:"))]
+        raise Failed("\n".join(lines[-10:]) or f"{command[0]} ended with exit code {done.returncode}")
+    return done.stdout
+
+
+def _missing(packages: list[str]) -> list[str]:
+    listed = _run("dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n").splitlines()
+    installed = {line.split()[0] for line in listed if line.endswith(" installed")}
+    return [package for package in packages if package not in installed]
+
+
+def _note(packages: list[str], note: Path) -> None:
+    """Add what installing the packages would bring; what it would only upgrade was there before."""
+    steps = [line.split() for line in _run(*APT, "--simulate", "install", *packages).splitlines()]
+    coming = [words[1] for words in steps if words[:1] == ["Inst"] and not words[2].startswith("[")]
+    noted = note.read_text().split() if note.is_file() else []
+    note.touch(mode=0o600)
+    note.write_text("".join(f"{name}\n" for name in dict.fromkeys([*noted, *coming])))
+
+
+@contextlib.contextmanager
+def _services_kept_from_starting() -> Iterator[None]:
+    """Put the policy in place, unless the host has one of its own."""
+    if POLICY.exists() and POLICY.read_text() != POLICY_TEXT:
+        yield
+        return
+    POLICY.write_text(POLICY_TEXT)
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
+
+
+def _install(packages: list[str], note: Path) -> None:
+    _note(packages, note)
+    if "postgresql" in packages and not CLUSTER.exists():
+        CLUSTER.parent.mkdir(exist_ok=True)
+        CLUSTER.write_text(CLUSTER_TEXT)
+    with _services_kept_from_starting():
+        _run(*APT, "install", *packages)
+
+
+def _install_with_new_lists(packages: list[str], note: Path) -> None:
+    """Try once more after what commonly stands in the way: an installation cut short, and old package lists."""
+    try:
+        _install(packages, note)
+    except Failed:
+        with _services_kept_from_starting():
+            _run("dpkg", "--configure", "-a")
+        _run(*APT, "update")
+        _install(packages, note)
+
+
+def main() -> None:
+    """Compare, then install unless in check mode."""
+    module = AnsibleModule(
+        argument_spec={
+            "environment": {"type": "str", "required": True},
+            "packages": {"type": "list", "elements": "str", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    note = Path(f"/etc/terrace/{module.params['environment']}/manifest.d/packages")
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            missing = _missing(module.params["packages"])
+            if missing and not module.check_mode:
+                _install_with_new_lists(missing, note)
+        except Failed as error:
+            module.fail_json(msg=f"the packages {', '.join(missing)} can't be installed:\n{error}")
+    module.exit_json(changed=bool(missing), installed=missing)
+
+
+if __name__ == "__main__":
+    main()

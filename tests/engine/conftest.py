@@ -1,0 +1,29 @@
+"""A world for each test, and nothing of the machine's own Pulumi settings in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engine_world import PASSPHRASE, SALT, World
+
+from terrace.engine.secrets import Crypter
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("WORLD", "CALLS"):  # World sets them; this takes them back
+        monkeypatch.setenv(name, "")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "world", "basic")
+
+
+@pytest.fixture
+def crypter() -> Crypter:
+    return Crypter(SALT, lambda: PASSPHRASE, "here")

@@ -1,0 +1,135 @@
+"""What is said of a blueprint: where values came from, and what covers each cell of the tier table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_flavors import FakeCatalog, flavor, load, stack, table
+
+from terrace.explain import Explanation, explain
+from terrace.resolve import resolve
+from terrace.tiers import Cell, TierTable
+
+CATALOG = FakeCatalog(flavor("storage", "folder", options={"size": 1}))
+TIERS = table(storage={"from_tier": 1, "flavors": {"host": "folder"}})
+TEAM = "team:\n  people:\n    ann: {email: ann@example.org}\n    bob: {}\n"
+USE_CASE = """\
+use_cases:
+  flights:
+    goal: Tell passengers early.
+    kpi: AUC
+    baseline: the schedule
+    owner: ann
+    sources: [{name: flights, class: public}]
+    risk_class: minimal
+    intended_use: Advice to passengers.
+"""
+
+
+def explained(
+    folder: Path, text: str, cells: dict[str, Any] | None = None, root: Path = Path("/nowhere")
+) -> Explanation:
+    """Explain with ``cells`` as those of tier 1; every other practice keeps its own."""
+    rows = dict(TIERS.practices)
+    for practice, cell in (cells or {}).items():
+        row = rows[practice]  # type: ignore[index]  # a Practice
+        rows[practice] = row.model_copy(update={"cells": {**row.cells, 1: Cell.model_validate(cell)}})  # type: ignore[index]
+    tiers: TierTable = TIERS.model_copy(update={"practices": rows})
+    return explain(resolve(load(folder, text, CATALOG, tiers), tiers, CATALOG), tiers, root)  # type: ignore[arg-type]
+
+
+def coverage(explanation: Explanation, practice: str) -> tuple[str, tuple[str, ...]]:
+    cell = next(cell for cell in explanation.cells if (cell.practice, cell.tier) == (practice, 1))
+    return cell.coverage, cell.by
+
+
+def test_every_value_is_listed_once_with_its_origin(tmp_path: Path) -> None:
+    found = explained(tmp_path, stack("storage: {size: 2}", tier=1))
+
+    values = [(value.path, value.value, value.origin, value.detail) for value in found.values]
+    assert values[:5] == [
+        ("tier", 1, "written", "stack file, Pulumi.case.yaml:2:17"),
+        ("target", "host", "written", "stack file, Pulumi.case.yaml:3:19"),
+        ("storage.flavor", "folder", "target", "default on target host"),
+        ("storage.size", 2, "written", "stack file, Pulumi.case.yaml:5:21"),
+        ("practices.ci_cd", 1, "tier", "tier 1"),
+    ]
+    assert len(values) == 4 + 15
+
+
+def test_a_practice_is_explained_up_to_its_own_tier(tmp_path: Path) -> None:
+    found = explained(tmp_path, stack("practices:\n  ci_cd: {tier: 3}", tier=2))
+
+    tiers = [cell.tier for cell in found.cells if cell.practice == "ci_cd"]
+    assert tiers == [1, 2, 3]
+    assert [cell.tier for cell in found.cells if cell.practice == "collaboration"] == [1, 2]
+    assert (found.env, found.tier, found.target) == ("case", 2, "host")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "covered"),
+    [
+        ([{"slot": "storage"}], True),
+        ([{"slot": "absent"}], False),
+        ([{"file": "docs/page.md"}], True),
+        ([{"file": "docs/other.md"}], False),
+        ([{"test": "docs/page.md::test_it"}], True),
+        ([{"slot": "storage"}, {"file": "docs/other.md"}], False),
+        ([], False),
+    ],
+)
+def test_a_cell_is_covered_when_all_its_evidence_is_there(tmp_path: Path, evidence: list[Any], covered: bool) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "page.md").touch()
+
+    found = explained(tmp_path, stack(tier=1), {"ci_cd": {"asks": "Much.", "evidence": evidence}}, tmp_path)
+
+    assert coverage(found, "ci_cd")[0] == ("covered" if covered else "not covered")
+    assert len(coverage(found, "ci_cd")[1]) == len(evidence)
+
+
+@pytest.mark.parametrize(
+    ("practice", "platform", "stated"),
+    [
+        ("lifecycle_management", TEAM + USE_CASE, ("use_cases.flights, owner ann",)),
+        ("explainability", TEAM + USE_CASE, ("use_cases.flights, owner ann",)),
+        ("lifecycle_management", TEAM, ()),
+        ("collaboration", TEAM, ("team.people.ann",)),
+        ("collaboration", "", ()),
+        ("risk_and_compliance", TEAM + USE_CASE, ()),
+    ],
+)
+def test_an_organisational_cell_is_stated_by_the_spec(
+    tmp_path: Path, practice: str, platform: str, stated: tuple[str, ...]
+) -> None:
+    cells = {practice: {"asks": "Somebody.", "organisational": True, "evidence": [{"slot": "storage"}]}}
+
+    found = explained(tmp_path, stack(platform, tier=1), cells)
+
+    assert coverage(found, practice) == ("stated" if stated else "not covered", stated)
+
+
+def test_waivers_are_told(tmp_path: Path) -> None:
+    waiver = (
+        "practices:\n  ci_cd:\n    tier: 1\n    waiver: {reason: The servers move., owner: ann, expires: 2999-12-31}"
+    )
+
+    found = explained(tmp_path, stack(TEAM + waiver, tier=2))
+
+    assert found.waivers == ("ci_cd is held at tier 1 until 2999-12-31, by ann: The servers move.",)
+    assert explained(tmp_path, stack(tier=2)).waivers == ()
+
+
+def test_an_explanation_is_json_data(tmp_path: Path) -> None:
+    document = json.loads(json.dumps(explained(tmp_path, stack(tier=1)).document()))
+
+    assert set(document) == {"env", "tier", "target", "values", "cells", "waivers"}
+    assert document["values"][0] == {
+        "path": "tier",
+        "value": 1,
+        "origin": "written",
+        "detail": "stack file, Pulumi.case.yaml:2:17",
+    }
