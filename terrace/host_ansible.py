@@ -20,18 +20,24 @@ from terrace.errors import OperationError
 ANSIBLE = Path(__file__).parents[1] / "ansible"
 # Ansible works on one core for most of a role's time; more roles than cores would only wait for each other.
 _AT_A_TIME = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
+FOLDER_PREFIX = "terrace-run-"  # and the number of the process
+MANIFESTS = Path("/etc/terrace")
 SHORTEST_SECRET = 8  # shorter values are no secrets, and redacting them would make errors unreadable
 
 
 @dataclass(frozen=True)
 class Task:
-    """A role to run: on which host, for which environment and instance, with which variables."""
+    """A role to run: on which host, for which environment and instance, with which variables.
+
+    ``digest`` stands for all of it, and is what marks the role as converged on the host.
+    """
 
     host: Mapping[str, Any]
     environment: str
     role: str
     instance: str
     variables: Mapping[str, Any]
+    digest: str
 
     def __str__(self) -> str:
         return f"{self.role} {self.instance} on {self.host['name']}"
@@ -40,6 +46,20 @@ class Task:
 def converge(task: Task) -> int:
     """Bring the host to what the role describes; return the number of changes."""
     return _run(task, {"terrace_state": "present"})
+
+
+def is_converged(task: Task) -> bool:
+    """Return False where the host's own mark says that the last run for this role failed or was cut short.
+
+    Only looks where that costs nothing: on this machine, and for a user who may read the mark.
+    """
+    mark = MANIFESTS / task.environment / "manifest.d" / f"{task.role}-{task.instance}.converged"
+    try:
+        return mark.read_text(encoding="utf-8") == task.digest
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
 
 
 def check(task: Task) -> int:
@@ -57,7 +77,8 @@ def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
     import ansible_runner
 
     with _AT_A_TIME, _private_folder() as folder:
-        variables = {**task.variables, **state, "terrace_role": task.role, "terrace_instance": task.instance}
+        names = {"terrace_role": task.role, "terrace_instance": task.instance, "terrace_digest": task.digest}
+        variables = {**task.variables, **state, **names}
         _write(folder / "env" / "extravars", json.dumps(literal(variables)))
         _write(folder / "inventory" / "hosts.json", json.dumps(_inventory(task.host)))
         events = _Events()
@@ -154,7 +175,11 @@ def _require_root() -> None:
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="terrace-"))  # mode 0700
+    """Make a folder for one run, which holds secrets; also remove those that killed runs have left behind."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}[0-9]*-*"):
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))  # mode 0700
     try:
         yield folder
     finally:

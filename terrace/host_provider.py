@@ -36,12 +36,13 @@ class HostProvider(dynamic.ResourceProvider):
         return dynamic.CreateResult(id_=_identity(props), outs=_outputs(props, drifted=False))
 
     def diff(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.DiffResult:
-        """Compare content, variables, and host; what drifted is a change too."""
+        """Compare content, variables, and host; what drifted, or was cut short on the host, is a change too."""
+        from terrace import host_ansible
+
         changed = [name for name in COMPARED if olds.get(name) != news.get(name)]
         replaces = [name for name in changed if name in ("environment", "role", "instance")]
-        return dynamic.DiffResult(
-            changes=bool(changed) or bool(olds.get("drifted")), replaces=replaces, delete_before_replace=True
-        )
+        changes = bool(changed or olds.get("drifted")) or not host_ansible.is_converged(_task(olds))
+        return dynamic.DiffResult(changes=changes, replaces=replaces, delete_before_replace=True)
 
     def update(self, _id: str, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.UpdateResult:
         """Converge the role with its new variables."""
@@ -122,6 +123,7 @@ def _task(props: Mapping[str, Any]) -> Any:
         role=props["role"],
         instance=props["instance"],
         variables=json.loads(props["variables"]),
+        digest=hashlib.sha256("\0".join(props[name] for name in COMPARED).encode()).hexdigest(),
     )
 
 

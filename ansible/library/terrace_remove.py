@@ -109,6 +109,7 @@ def _remove(file: Path, environment: str, delete_data: bool) -> None:
         for user in entry["users"]:
             _remove_user(user)
     file.unlink()
+    file.with_suffix(".converged").unlink(missing_ok=True)
 
 
 def main() -> None:

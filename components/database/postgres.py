@@ -75,8 +75,8 @@ def _workload(spec: PostgresSpec, user: str) -> Workload:
         artifact=Artifact(packages=("postgresql", "prometheus-postgres-exporter")),
         setup=(SetupStep("cluster", (*python, "make")),),
         processes=(
-            Process("server", (*python, "run"), memory_mb=0),
-            Process("exporter", _exporter_command(spec), memory_mb=0),
+            Process("server", (*python, "run"), memory_mb=1024),
+            Process("exporter", _exporter_command(spec), memory_mb=256),
         ),
         ports=(Port("sql", spec.port), Port("metrics", spec.exporter_port)),
         files=(

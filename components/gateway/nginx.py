@@ -66,9 +66,9 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload
         artifact=Artifact(lock="gateway", packages=("nginx-light", "prometheus-nginx-exporter")),
         setup=(SetupStep("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py")),),
         processes=(
-            Process("server", ("/usr/sbin/nginx", "-c", "$(CONFIG)/nginx.conf", "-e", "stderr"), memory_mb=0),
-            Process("access", ("/usr/bin/python3", "$(CONFIG)/access_log.py"), memory_mb=0),
-            Process("exporter", _exporter_command(spec), memory_mb=0),
+            Process("server", ("/usr/sbin/nginx", "-c", "$(CONFIG)/nginx.conf", "-e", "stderr"), memory_mb=512),
+            Process("access", ("/usr/bin/python3", "$(CONFIG)/access_log.py"), memory_mb=128),
+            Process("exporter", _exporter_command(spec), memory_mb=256),
         ),
         ports=(
             Port("https", spec.port),

@@ -67,9 +67,9 @@ def _workload(spec: PrometheusSpec, target: HostTarget, metrics_url: str, alerts
         artifact=Artifact(packages=("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")),
         setup=(SetupStep("rules", ("/usr/bin/promtool", "check", "config", "$(CONFIG)/prometheus.yml")),),
         processes=(
-            Process("server", _prometheus_command(spec, metrics_url), memory_mb=0),
-            Process("alertmanager", _alertmanager_command(spec, alerts_url), memory_mb=0),
-            Process("node-exporter", _node_exporter_command(spec), memory_mb=0),
+            Process("server", _prometheus_command(spec, metrics_url), memory_mb=2048),
+            Process("alertmanager", _alertmanager_command(spec, alerts_url), memory_mb=512),
+            Process("node-exporter", _node_exporter_command(spec), memory_mb=256),
         ),
         ports=(
             Port("prometheus", spec.port),

@@ -10,7 +10,7 @@ from terrace.cli.errors import FAILED
 from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder
 
 if TYPE_CHECKING:
-    from terrace.status import Status
+    from terrace.status import Health, Status
 
 
 def status(
@@ -38,14 +38,18 @@ def status(
 
 
 def print_table(found: Status) -> None:
-    """Print a line per service: slot, name, health, address."""
-    from rich.console import Console
-    from rich.table import Table
+    """Print a line per service: slot, name, health, address. Nothing is cut off: addresses are there to be copied."""
+    typer.echo(f"{found.env}: tier {found.tier}, target {found.target}")
+    rows = [
+        (service.slot, _name(service), "healthy" if service.healthy else "DOWN", service.url, service.detail)
+        for service in found.services
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        cells[2] = typer.style(cells[2], fg="green" if row[2] == "healthy" else "red")
+        typer.echo("  ".join(cells) + "  " + typer.style(row[4], dim=True))
 
-    table = Table("slot", "service", "health", "address", box=None, pad_edge=False)
-    for service in found.services:
-        health = f"[green]healthy[/green] {service.detail}" if service.healthy else f"[red]DOWN[/red] {service.detail}"
-        table.add_row(service.slot, f"{service.name} ({service.flavor})", health, service.url)
-    console = Console()
-    console.print(f"{found.env}: tier {found.tier}, target {found.target}")
-    console.print(table, soft_wrap=True)
+
+def _name(service: Health) -> str:
+    return service.name if service.name == service.flavor else f"{service.name} ({service.flavor})"

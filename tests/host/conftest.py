@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import testinfra
+from testinfra.host import Host
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "test"
@@ -51,6 +54,12 @@ class Platform:
         shown: dict[str, Any] = self.json("output", self.environment, "--show-secrets")
         return shown
 
+    def edit(self, old: str, new: str) -> None:
+        """Change the environment's spec."""
+        text = self.stack_file.read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is not in {self.stack_file}"
+        self.stack_file.write_text(text.replace(old, new), encoding="utf-8")
+
     @property
     def stack_file(self) -> Path:
         """Where the environment's spec stands."""
@@ -66,11 +75,15 @@ def make_project(folder: Path, environment: str, port_shift: int) -> Platform:
     stack_file.write_text(re.sub(r"(?m)^encryptionsalt:.*\n", "", local) + _ports(port_shift), encoding="utf-8")
     home = folder / "home"
     home.mkdir()
+    return Platform(folder, environment, _variables(home))
+
+
+def _variables(home: Path) -> dict[str, str]:
     variables = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "NO_COLOR": "1"}
     variables["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
     for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_BACKEND_URL"):
         variables.pop(name, None)
-    return Platform(folder, environment, variables)
+    return variables
 
 
 def _ports(shift: int) -> str:
@@ -88,12 +101,59 @@ def _ports(shift: int) -> str:
     return "".join(lines)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that take the shared platform down after all others."""
+    items.sort(key=lambda item: item.path.name == "test_destroy.py")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let somebody who works on these tests keep the platform between two runs."""
+    parser.addoption("--keep-platform", type=Path, metavar="DIR", help="leave the tests' platform up, with this folder")
+
+
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Platform]:
     """A platform that is up; destroyed with its data at the end of the session."""
+    kept: Path | None = request.config.getoption("--keep-platform")
+    if kept:
+        yield _kept_platform(kept)
+        return
     project = make_project(tmp_path_factory.mktemp("project"), ENVIRONMENT, PORT_SHIFT)
     try:
         project.terrace("up", ENVIRONMENT, "--yes")
         yield project
     finally:
         project.terrace("destroy", ENVIRONMENT, "--yes", "--delete-data")
+
+
+def _kept_platform(folder: Path) -> Platform:
+    if folder.is_dir():
+        project = Platform(folder, ENVIRONMENT, _variables(folder / "home"))
+    else:
+        folder.mkdir()
+        project = make_project(folder, ENVIRONMENT, PORT_SHIFT)
+    project.terrace("up", ENVIRONMENT, "--yes")
+    return project
+
+
+@pytest.fixture(scope="session")
+def outputs(platform: Platform) -> dict[str, Any]:
+    """The platform's outputs with the secrets among them."""
+    return platform.outputs()
+
+
+@pytest.fixture(scope="session")
+def gateway(outputs: dict[str, Any]) -> requests.Session:
+    """A client of the gateway with its account."""
+    account = outputs["credentials"]["gateway"]
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = outputs["connection"]["TERRACE_CA_FILE"]
+    session.auth = (account["user"], account["password"])
+    return session
+
+
+@pytest.fixture(scope="session")
+def host() -> Host:
+    """This machine, as testinfra sees it."""
+    return testinfra.get_host("local://")

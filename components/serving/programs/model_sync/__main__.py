@@ -7,6 +7,7 @@ import signal
 import threading
 
 from . import page
+from .example import example_request
 from .registry import Registry
 from .server import Server
 from .settings import Settings
@@ -26,7 +27,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda *_: ended.set())
     health = page.Health()
     page.serve(settings.port, health, SILENCE_SECONDS)
-    sync = Sync(settings, Registry(settings.alias), Server(settings.mlserver), health)
+    sync = Sync(settings, Registry(settings.alias), Server(settings.mlserver), health, example_request)
     while not ended.is_set():
         try:
             sync.look()

@@ -46,19 +46,20 @@ def checksums(folder: Path) -> dict[str, str]:
     }
 
 
-def describe(files: Path) -> Mapping[str, Any]:
-    """Return the contents of the model's ``MLmodel`` file.
+def flavors(files: Path) -> Mapping[str, Any]:
+    """Return the flavors that the model's ``MLmodel`` file describes, ``python_function`` among them.
 
     Raises:
-        DeploymentError: There is none, so it is not an MLflow model.
+        DeploymentError: There are none, so it is not an MLflow model.
     """
     try:
         description = yaml.safe_load((files / "MLmodel").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise DeploymentError(f"the version has no readable MLmodel file: {error}") from error
-    if not isinstance(description, dict) or "python_function" not in description.get("flavors", {}):
+    found = description.get("flavors") if isinstance(description, dict) else None
+    if not isinstance(found, dict) or not isinstance(found.get("python_function"), dict):
         raise DeploymentError("the version is no MLflow model with a Python function flavor")
-    return description
+    return found
 
 
 def review(files: Path, trusted_types: frozenset[str]) -> None:
@@ -74,8 +75,10 @@ def review(files: Path, trusted_types: frozenset[str]) -> None:
     Raises:
         DeploymentError: It is saved in another format, or holds a type that is not trusted.
     """
-    flavors = describe(files)["flavors"]
-    function, sklearn = flavors["python_function"], flavors.get("sklearn") or {}
+    described = flavors(files)
+    function, sklearn = described["python_function"], described.get("sklearn")
+    if not isinstance(sklearn, dict):
+        sklearn = {}
     if function.get("loader_module") != LOADER or sklearn.get("serialization_format") != FORMAT:
         raise DeploymentError(
             f"the model is to be loaded by {function.get('loader_module')} from the format "
@@ -84,7 +87,7 @@ def review(files: Path, trusted_types: frozenset[str]) -> None:
         )
     if function.get("code") or sklearn.get("code"):
         raise DeploymentError("the model brings code of its own along, which is refused")
-    unknown = sorted(set(sklearn.get("skops_trusted_types") or ()) - trusted_types)
+    unknown = sorted({str(each) for each in sklearn.get("skops_trusted_types") or ()} - trusted_types)
     if unknown:
         raise DeploymentError(
             f"the model holds types that nobody has reviewed: {', '.join(unknown)}; where they are harmless to load, "

@@ -17,6 +17,12 @@ LOG = logging.getLogger(__name__)
 INSTALL_SECONDS = 1800
 # Secrets for the registry are none of the installer's business.
 PASSED_ON = re.compile(r"UV_|SSL_|HTTPS?_PROXY$|NO_PROXY$|ALL_PROXY$|PATH$|HOME$|LANG|LC_", re.IGNORECASE)
+# A package's name, versions, marker and hashes. Anything else may be an address or a path, for which pip and uv have
+# many spellings ("skops@https:/host/file.whl"), or a variable.
+ENTRY = re.compile(
+    r"[a-z0-9][\w.-]*(\s*\[[\w\s.,-]*\])?(\s*[<>=!~]=?=?\s*[\w.*+!-]+\s*,?)*\s*(;[^/@$#]*?)?(\s+--hash=\w+:\w+)*",
+    re.ASCII | re.IGNORECASE,
+)
 NOT_FOR_MODELS = frozenset({"uv"})
 
 
@@ -31,14 +37,14 @@ def requirements(text: str) -> dict[str, str]:
     A package may have several entries with different markers; they stay together.
 
     Raises:
-        DeploymentError: It has options or addresses, which could bring libraries from anywhere.
+        DeploymentError: It has options, addresses or paths, which could bring libraries from anywhere.
     """
     entries: dict[str, str] = {}
     for line in re.sub(r"\\\s*\n\s*", " ", text).splitlines():
         entry = line.partition(" #")[0].strip()
         if not entry or entry.startswith("#"):
             continue
-        if entry.startswith("-") or "://" in entry or " @ " in entry:
+        if not ENTRY.fullmatch(entry):
             raise DeploymentError(f"the model's requirements may name packages only, not {entry.split()[0]!r}")
         name = requirement_name(entry)
         entries[name] = f"{entries[name]}\n{entry}" if name in entries else entry

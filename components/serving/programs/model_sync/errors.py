@@ -10,3 +10,7 @@ class DeploymentError(Exception):
 
     def __init__(self, text: str) -> None:
         super().__init__(re.sub(r"://[^/@\s]+@", "://", text).strip())
+
+
+class RegistryAwayError(Exception):
+    """The registry cannot be asked now; what is served stays as it is."""

@@ -17,15 +17,11 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
-from .errors import DeploymentError
+from .errors import DeploymentError, RegistryAwayError
 
 LOG = logging.getLogger(__name__)
 TAG = "terrace.serving"
 ERROR_LENGTH = 2000
-
-
-class RegistryAwayError(Exception):
-    """The registry cannot be asked now; what is served stays as it is."""
 
 
 class Registry:

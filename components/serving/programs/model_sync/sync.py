@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import requests
-from mlserver.types import InferenceRequest
 
 from . import artifacts, environments, page
-from .errors import DeploymentError
-from .registry import Registry, RegistryAwayError
+from .errors import DeploymentError, RegistryAwayError
 from .repository import Repository, folder_name
-from .server import Server, example_request
+from .server import Server
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from mlserver.types import InferenceRequest
+
+    from .registry import Registry
 
 LOG = logging.getLogger(__name__)
 KEPT_VERSIONS = 3
@@ -23,13 +28,29 @@ LOAD_ATTEMPTS = 3
 
 
 class Sync:
-    """The deployer. All that it needs to go on after a restart is on disk and in the registry."""
+    """The deployer. All that it needs to go on after a restart is on disk and in the registry.
 
-    def __init__(self, settings: Settings, registry: Registry, server: Server, health: page.Health) -> None:
+    Args:
+        settings: What the program is told.
+        registry: Where the versions are.
+        server: Where they are served.
+        health: What to keep up to date for the health page.
+        example: Returns a model's input example as a request, from the folder of its files.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        server: Server,
+        health: page.Health,
+        example: Callable[[Path], InferenceRequest | None],
+    ) -> None:
         self._settings = settings
         self._registry = registry
         self._server = server
         self._health = health
+        self._example = example
         self._repository = Repository(settings.models)
         self._confirmed: set[str] = set()
         self._failures: dict[str, tuple[str, float]] = {}
@@ -98,7 +119,7 @@ class Sync:
     def _switch(self, name: str, version: str, files: Path, environment: Path) -> None:
         before = self._repository.snapshot(name)
         first = not before
-        request = example_request(files)
+        request = self._example(files)
         try:
             self._repository.write(name, version, files, environment, serve=first)
             self._server.load(name)

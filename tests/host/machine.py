@@ -1,0 +1,78 @@
+"""What the tests ask this machine: processes, listening sockets, and what an environment has left on it."""
+
+from __future__ import annotations
+
+import pwd
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+LISTENING = "0A"
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process: its number, and the name of the user that it runs as."""
+
+    pid: int
+    user: str
+
+    @property
+    def command(self) -> str:
+        """Its command line."""
+        return Path(f"/proc/{self.pid}/cmdline").read_text(errors="replace").replace("\0", " ")
+
+
+def users(environment: str) -> list[str]:
+    """Return the system users of an environment."""
+    return [user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(f"terrace-{environment}-")]
+
+
+def processes(environment: str) -> list[Process]:
+    """Return the processes of an environment's users."""
+    names = {pwd.getpwnam(name).pw_uid: name for name in users(environment)}
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            uid = folder.stat().st_uid
+            if uid in names and "State:\tZ" not in (folder / "status").read_text():
+                found.append(Process(int(folder.name), names[uid]))
+        except OSError:
+            continue
+    return found
+
+
+def listeners(environment: str) -> dict[int, set[str]]:
+    """Return the ports that an environment's users listen on, with the addresses (as the kernel writes them)."""
+    uids = {pwd.getpwnam(name).pw_uid for name in users(environment)}
+    found: dict[int, set[str]] = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            words = line.split()
+            address, _, port = words[1].rpartition(":")
+            if words[3] == LISTENING and int(words[7]) in uids:
+                found.setdefault(int(port, 16), set()).add(address)
+    return found
+
+
+def folders(environment: str) -> list[Path]:
+    """Return the folders of an environment that are there, its data's last."""
+    roots = ("/etc", "/opt", "/run", "/var/log", "/var/lib")
+    return [path for root in roots if (path := Path(root, "terrace", environment)).exists()]
+
+
+def supervisor_status(environment: str) -> dict[str, str]:
+    """Return the state of each of an environment's programs."""
+    configuration = f"/etc/terrace/{environment}/supervisor/supervisord.conf"
+    done = subprocess.run(["supervisorctl", "-c", configuration, "status"], capture_output=True, text=True, check=False)
+    return {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {seconds} s"
+        time.sleep(0.3)

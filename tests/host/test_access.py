@@ -1,0 +1,96 @@
+"""What the services let in, and what they refuse."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from typing import Any
+
+import pytest
+import requests
+from conftest import Platform
+
+# Everything behind the gateway, with how it answers somebody without an account.
+PATHS = ("/", "/mlflow/", "/feast/health", "/serving/v2/health/live", "/prometheus/", "/alertmanager/", "/dvc/x")
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/mlflow/api/2.0/mlflow/experiments/search?max_results=1"])
+def test_nothing_answers_without_an_account(outputs: dict[str, Any], path: str) -> None:
+    connection = outputs["connection"]
+    answer = requests.get(connection["TERRACE_GATEWAY_URL"] + path, verify=connection["TERRACE_CA_FILE"], timeout=30)
+    assert answer.status_code == 401
+
+
+def test_pipelines_are_closed_without_an_account(outputs: dict[str, Any]) -> None:
+    connection = outputs["connection"]
+    url = connection["PIPELINES_URL"].rstrip("/") + "/api/pipelines"
+    assert requests.get(url, verify=connection["TERRACE_CA_FILE"], timeout=30).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/feast/health", "/serving/v2/health/live", "/prometheus/-/healthy", "/alertmanager/-/healthy"]
+)
+def test_an_account_is_let_in(gateway: requests.Session, outputs: dict[str, Any], path: str) -> None:
+    assert gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + path, timeout=30).status_code == 200
+
+
+def test_the_index_links_to_every_service(gateway: requests.Session, outputs: dict[str, Any]) -> None:
+    page = gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + "/", timeout=30).text
+    for path in ("/mlflow/", "/feast/", "/serving/", "/prometheus/", "/alertmanager/", "/pipelines/"):
+        assert f"<a href={path}>" in page
+
+
+def test_the_certificate_is_of_the_environments_own_authority(outputs: dict[str, Any]) -> None:
+    url = outputs["connection"]["TERRACE_GATEWAY_URL"]
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(url, verify=ssl.get_default_verify_paths().cafile or True, timeout=30)
+
+
+def test_a_wrong_password_is_refused(outputs: dict[str, Any]) -> None:
+    connection = outputs["connection"]
+    for user in ("admin", "projects", "serving"):
+        answer = requests.get(
+            connection["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/experiments/search?max_results=1",
+            auth=(user, "wrong-password-1"),
+            verify=connection["TERRACE_CA_FILE"],
+            timeout=30,
+        )
+        assert answer.status_code == 401
+
+
+def test_the_database_refuses_a_wrong_password(outputs: dict[str, Any]) -> None:
+    connection = outputs["connection"]
+    address = f"postgresql://feast:wrong@127.0.0.1:{connection['FEATURE_STORE_PORT']}/feast"
+    refused = subprocess.run(["psql", address, "-c", "SELECT 1"], capture_output=True, text=True, check=False)
+    assert "password authentication failed" in refused.stderr
+
+
+def test_a_database_is_closed_to_the_owner_of_another(outputs: dict[str, Any]) -> None:
+    connection = outputs["connection"]
+    variables = {"PGPASSWORD": connection["FEATURE_STORE_PASSWORD"], "PATH": "/usr/bin:/bin"}
+    address = f"postgresql://feast@127.0.0.1:{connection['FEATURE_STORE_PORT']}/mlflow"
+    refused = subprocess.run(
+        ["psql", address, "-c", "SELECT 1"], env=variables, capture_output=True, text=True, check=False
+    )
+    assert "permission denied for database" in refused.stderr
+
+
+def test_the_data_remote_only_grows(gateway: requests.Session, outputs: dict[str, Any]) -> None:
+    url = outputs["connection"]["DVC_REMOTE_URL"].rstrip("/") + "/files/md5/aa/test-of-the-remote"
+    first = gateway.put(url, data=b"first", timeout=30)
+    again = gateway.put(url, data=b"second", timeout=30)
+    assert (first.status_code, again.status_code) == (201, 409)
+    assert gateway.get(url, timeout=30).content == b"first"
+    assert gateway.delete(url, timeout=30).status_code in (403, 405)
+
+
+def test_projects_cannot_change_accounts(platform: Platform, outputs: dict[str, Any]) -> None:
+    connection = outputs["connection"]
+    answer = requests.post(
+        connection["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/users/create",
+        json={"username": "intruder", "password": "intruder-password-1"},
+        auth=(connection["MLFLOW_TRACKING_USERNAME"], connection["MLFLOW_TRACKING_PASSWORD"]),
+        verify=connection["TERRACE_CA_FILE"],
+        timeout=30,
+    )
+    assert answer.status_code == 403

@@ -1,0 +1,50 @@
+"""The end of a platform: what goes, what stays, and what comes back."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import requests
+from conftest import ENVIRONMENT, PORT_SHIFT, Platform
+from machine import folders, listeners, processes, users
+
+DATA = Path(f"/var/lib/terrace/{ENVIRONMENT}")
+
+
+def _open_ports() -> set[int]:
+    lines = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {int(line.split()[3].rpartition(":")[2]) for line in lines}
+
+
+def _experiments(outputs: dict[str, Any]) -> set[str]:
+    connection = outputs["connection"]
+    answer = requests.get(
+        connection["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/experiments/search?max_results=100",
+        auth=(connection["MLFLOW_TRACKING_USERNAME"], connection["MLFLOW_TRACKING_PASSWORD"]),
+        verify=connection["TERRACE_CA_FILE"],
+        timeout=60,
+    )
+    answer.raise_for_status()
+    return {experiment["name"] for experiment in answer.json()["experiments"]}
+
+
+def test_destroy_keeps_the_data_and_up_finds_it_again(platform: Platform) -> None:
+    before = _experiments(platform.outputs())
+    ports = set(listeners(ENVIRONMENT))
+    assert min(ports) > PORT_SHIFT
+    platform.terrace("destroy", ENVIRONMENT, "--yes")
+    assert processes(ENVIRONMENT) == []
+    assert _open_ports() & ports == set()
+    assert folders(ENVIRONMENT) == [DATA]
+    platform.terrace("up", ENVIRONMENT, "--yes")
+    assert _experiments(platform.outputs()) == before
+
+
+def test_destroy_with_the_data_leaves_nothing(platform: Platform) -> None:
+    ports = set(listeners(ENVIRONMENT))
+    platform.terrace("destroy", ENVIRONMENT, "--yes", "--delete-data")
+    assert (processes(ENVIRONMENT), users(ENVIRONMENT), folders(ENVIRONMENT)) == ([], [], [])
+    assert _open_ports() & ports == set()
+    assert platform.terrace("destroy", ENVIRONMENT, "--yes").returncode == 0, "a second destroy has nothing to do"

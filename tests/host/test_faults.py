@@ -1,0 +1,113 @@
+"""What happens when processes die, ports are taken, and runs are cut short."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
+from machine import folders, listeners, processes, supervisor_status, users, wait_for
+
+FREE_PORT = 45990
+STARTED = re.compile(r"start +update +pipelines/timer-service")
+
+
+def _program_pids() -> dict[str, int]:
+    configuration = f"/etc/terrace/{ENVIRONMENT}/supervisor/supervisord.conf"
+    lines = subprocess.run(
+        ["supervisorctl", "-c", configuration, "status"], capture_output=True, text=True, check=False
+    )
+    return {line.split()[0]: int(m[1]) for line in lines.stdout.splitlines() if (m := re.search(r"pid (\d+)", line))}
+
+
+def test_every_program_comes_back_after_a_kill(platform: Platform) -> None:
+    before = _program_pids()
+    assert len(before) >= 12
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+
+    def all_back() -> bool:
+        after = _program_pids()
+        running = set(supervisor_status(ENVIRONMENT).values()) == {"RUNNING"}
+        return running and after.keys() == before.keys() and all(after[name] != before[name] for name in before)
+
+    wait_for(all_back, 120)
+    wait_for(lambda: platform.terrace("status", ENVIRONMENT, check=False).returncode == 0, 120)
+
+
+@pytest.fixture
+def changed(platform: Platform) -> Iterator[Platform]:
+    """The platform with a change to the pipelines service that is yet to come; everything is as before afterwards."""
+    before = platform.stack_file.read_text(encoding="utf-8")
+    platform.edit("pipelines: {flavor: timer,", "pipelines: {flavor: timer, keep_runs: 34,")
+    yield platform
+    platform.stack_file.write_text(before, encoding="utf-8")
+    platform.terrace("up", ENVIRONMENT, "--yes")
+
+
+def test_up_goes_on_after_it_was_killed(changed: Platform) -> None:
+    command = [sys.executable, "-m", "terrace", "up", ENVIRONMENT, "--yes", "--project", str(changed.root)]
+    with subprocess.Popen(
+        command, env=changed.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if STARTED.search(line.decode()):
+                break
+        os.killpg(process.pid, signal.SIGKILL)
+    result = changed.json("up", ENVIRONMENT, "--yes")
+    assert result["summary"].get("update") == 1
+    assert set(changed.json("up", ENVIRONMENT, "--yes")["summary"]) == {"same"}
+    environment = Path(f"/etc/terrace/{ENVIRONMENT}/timer/environment.json").read_text(encoding="utf-8")
+    assert '"TIMER_KEEP_RUNS": "34"' in environment
+
+
+def test_a_taken_port_is_named_and_up_goes_on_when_it_is_free(changed: Platform) -> None:
+    changed.edit(f"port: {15090 + PORT_SHIFT}", f"port: {FREE_PORT}")
+    with socket.create_server(("127.0.0.1", FREE_PORT)):
+        failed = changed.terrace("up", ENVIRONMENT, "--yes", check=False)
+    assert failed.returncode == 1
+    assert f"port {FREE_PORT} is already used by" in failed.stderr + failed.stdout
+    assert f"(pid {os.getpid()})" in failed.stderr + failed.stdout
+    changed.terrace("up", ENVIRONMENT, "--yes")
+    assert FREE_PORT in listeners(ENVIRONMENT)
+
+
+def test_a_wrong_passphrase_is_refused(platform: Platform) -> None:
+    refused = platform.terrace("up", ENVIRONMENT, "--yes", check=False, PULUMI_CONFIG_PASSPHRASE="wrong")
+    assert refused.returncode in (1, 2)
+    assert "passphrase" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_service_that_does_not_start_shows_its_last_log_lines(changed: Platform) -> None:
+    # Too little memory for Prometheus's own start: it ends at once, again and again.
+    text = changed.stack_file.read_text(encoding="utf-8")
+    assert "monitoring: {flavor: prometheus," in text
+    changed.edit("monitoring: {flavor: prometheus,", 'monitoring: {flavor: prometheus, retention: "not-a-time",')
+    failed = changed.terrace("up", ENVIRONMENT, "--yes", check=False)
+    assert failed.returncode in (1, 2)
+    assert "not-a-time" in failed.stderr + failed.stdout
+
+
+def test_destroy_after_a_failed_up_leaves_nothing(tmp_path: Path) -> None:
+    """The packages can't be had, so `up` ends half-way; its remains are removed all the same."""
+    project = make_project(tmp_path, "broken", 2 * PORT_SHIFT)
+    text = project.stack_file.read_text(encoding="utf-8")
+    index = "    network: {package_index: 'http://127.0.0.1:9/simple'}\n"
+    project.stack_file.write_text(
+        text.replace("    name: platform\n", f"    name: platform\n{index}"), encoding="utf-8"
+    )
+    failed = project.terrace("up", "broken", "--yes", check=False)
+    assert failed.returncode == 1
+    assert "127.0.0.1:9" in failed.stderr + failed.stdout
+    assert folders("broken")
+    project.terrace("destroy", "broken", "--yes", "--delete-data")
+    assert (folders("broken"), users("broken"), processes("broken")) == ([], [], [])
