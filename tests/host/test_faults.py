@@ -88,23 +88,20 @@ def test_a_wrong_passphrase_is_refused(platform: Platform) -> None:
 
 
 def test_a_service_that_does_not_start_shows_its_last_log_lines(changed: Platform) -> None:
-    # Too little memory for Prometheus's own start: it ends at once, again and again.
-    text = changed.stack_file.read_text(encoding="utf-8")
-    assert "monitoring: {flavor: prometheus," in text
-    changed.edit("monitoring: {flavor: prometheus,", 'monitoring: {flavor: prometheus, retention: "not-a-time",')
+    changed.edit("gateway: {flavor: nginx,", "gateway: {flavor: nginx, address: 192.0.2.1,")  # not of this machine
     failed = changed.terrace("up", ENVIRONMENT, "--yes", check=False)
-    assert failed.returncode in (1, 2)
-    assert "not-a-time" in failed.stderr + failed.stdout
+    assert failed.returncode == 1
+    said = failed.stderr + failed.stdout
+    assert "gateway did not start" in said
+    assert "bind() to 192.0.2.1" in said
 
 
 def test_destroy_after_a_failed_up_leaves_nothing(tmp_path: Path) -> None:
     """The packages can't be had, so `up` ends half-way; its remains are removed all the same."""
     project = make_project(tmp_path, "broken", 2 * PORT_SHIFT)
     text = project.stack_file.read_text(encoding="utf-8")
-    index = "    network: {package_index: 'http://127.0.0.1:9/simple'}\n"
-    project.stack_file.write_text(
-        text.replace("    name: platform\n", f"    name: platform\n{index}"), encoding="utf-8"
-    )
+    name, index = "    name: platform\n", "    network: {package_index: 'http://127.0.0.1:9/simple'}\n"
+    project.stack_file.write_text(text.replace(name, name + index), encoding="utf-8")
     failed = project.terrace("up", "broken", "--yes", check=False)
     assert failed.returncode == 1
     assert "127.0.0.1:9" in failed.stderr + failed.stdout

@@ -12,15 +12,7 @@ from conftest import ENVIRONMENT, ROOT, Platform
 from terrace.pipelines import PipelineClient, PipelinesError, make_bundle
 
 STEPS = ["extract", "validate", "version", "features", "search", "train", "evaluate", "register", "serve"]
-LINEAGE = (
-    "data_hash",
-    "git_commit",
-    "lock_hash",
-    "serving_lock_hash",
-    "configuration_hash",
-    "run_id",
-    "evaluation_hash",
-)
+LINEAGE = ("data_hash", "git_commit", "lock_hash", "serving_lock_hash", "configuration_hash", "evaluation_hash")
 MINIMUM_AUC = 0.68
 
 
