@@ -27,7 +27,7 @@ def _no_truth(value: Any) -> Any:
 
 
 Tier = Annotated[
-    int, BeforeValidator(_no_truth), Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5.")
+    int, Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5."), BeforeValidator(_no_truth)
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 

@@ -109,7 +109,7 @@ class Backend:
     def write(self, content: bytes) -> None:
         """Write the checkpoint durably, keeping the one before as ``.bak``."""
         if self.checkpoint.exists():
-            shutil.copyfile(self.checkpoint, self.checkpoint.with_name(f"{self.checkpoint.name}.bak"))
+            write_durably(self.checkpoint.with_name(f"{self.checkpoint.name}.bak"), self.checkpoint.read_bytes())
         write_durably(self.checkpoint, content)
 
     def record(self, update: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ class Backend:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_durably(history, json.dumps(update, separators=(",", ":")).encode())
         shutil.copyfile(self.checkpoint, self._history / f"{self._stack}-{stamp}.checkpoint.json")
-        shutil.copyfile(self.checkpoint, self._backups / f"{self._stack}.{stamp}.json")
+        write_durably(self._backups / f"{self._stack}.{stamp}.json", self.checkpoint.read_bytes())
 
     def _refuse_compressed(self) -> None:
         for suffix in (".gz", ".zst"):

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from timer_server import PASSWORD, SECRET, Program, project, python, wait_for
+
+from tests.components.timer_server import PASSWORD, SECRET, Program, project, python, wait_for
 
 
 @pytest.fixture

@@ -16,10 +16,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from timer_server import PASSWORD, SECRET, InProcess, Server, archive, members, project, python, run_once, wait_for
 
 from terrace.errors import OperationError
 from terrace.pipelines import Bundle, PipelineClient, PipelinesError, StepRun, make_bundle
+from tests.components.timer_server import (
+    PASSWORD,
+    SECRET,
+    InProcess,
+    Server,
+    archive,
+    members,
+    project,
+    python,
+    run_once,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="module")

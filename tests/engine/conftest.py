@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from engine_world import PASSPHRASE, SALT, World
 
 from terrace.engine.secrets import Crypter
+from tests.engine.engine_world import PASSPHRASE, SALT, World
 
 
 @pytest.fixture(autouse=True)

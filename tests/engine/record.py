@@ -1,4 +1,4 @@
-"""Record what the Pulumi CLI does with each program: ``python tests/engine/record.py [case…]``."""
+"""Record what the Pulumi CLI does with each program: ``python -m tests.engine.record [case…]``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from engine_cases import CASES
-from engine_world import World
+from tests.engine.engine_cases import CASES
+from tests.engine.engine_world import World
 
 RECORDED = Path(__file__).parent / "recorded"
 

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from engine_world import World
 
 from terrace.engine.diff import Diff, apply_replace_on_changes, ignore_changes, inputs_differ, property_changes
 from terrace.engine.secrets import Crypter
 from terrace.engine.values import UNKNOWN, Secret, decode, encode, equal
+from tests.engine.engine_world import World
 
 
 def test_the_paths_that_differ() -> None:

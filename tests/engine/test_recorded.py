@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_cases import CASES
-from engine_world import World
+
+from tests.engine.engine_cases import CASES
+from tests.engine.engine_world import World
 
 RECORDED = {path.stem: path for path in sorted((Path(__file__).parent / "recorded").glob("*.json"))}
 

@@ -6,10 +6,10 @@ import base64
 from pathlib import Path
 
 import pytest
-from engine_world import PASSPHRASE, SALT, World
 
 from terrace.engine import Event, PassphraseError, StateError, find_passphrase
 from terrace.engine.secrets import Crypter, new_salt
+from tests.engine.engine_world import PASSPHRASE, SALT, World
 
 SECRETS = ("hunter22", "s3cr3t-key", "t0ken")
 # `value` would be part of an output that only the provider knows of, which is plain with the Pulumi CLI too.

@@ -8,7 +8,6 @@ import math
 from typing import Any
 
 import pytest
-from engine_world import PASSPHRASE, SALT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +32,7 @@ from terrace.engine.values import (
     secret_texts,
     to_wire,
 )
+from tests.engine.engine_world import PASSPHRASE, SALT
 
 _CRYPTER = Crypter(SALT, lambda: PASSPHRASE, "here")
 _LEAVES = st.none() | st.booleans() | st.floats(allow_nan=False) | st.text()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import Platform
+
+from tests.host.conftest import Platform
 
 # Everything behind the gateway, with how it answers somebody without an account.
 PATHS = ("/", "/mlflow/", "/feast/health", "/serving/v2/health/live", "/prometheus/", "/alertmanager/", "/dvc/x")

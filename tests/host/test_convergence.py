@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENVIRONMENT, ROOT, Platform
-from machine import processes
+
+from tests.host.conftest import ENVIRONMENT, ROOT, Platform
+from tests.host.machine import processes
 
 
 def _playbook(inventory: Path, *options: str) -> str:

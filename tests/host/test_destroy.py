@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from conftest import ENVIRONMENT, PORT_SHIFT, Platform
-from machine import folders, listeners, processes, users
+
+from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform
+from tests.host.machine import folders, listeners, processes, users
 
 DATA = Path(f"/var/lib/terrace/{ENVIRONMENT}")
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
-from machine import folders, listeners, processes, supervisor_status, users, wait_for
+
+from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
+from tests.host.machine import folders, listeners, processes, supervisor_status, users, wait_for
 
 FREE_PORT = 45990
 STARTED = re.compile(r"start +update +pipelines/timer-service")

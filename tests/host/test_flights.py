@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import ENVIRONMENT, ROOT, Platform
 
 from terrace.pipelines import PipelineClient, PipelinesError, make_bundle
+from tests.host.conftest import ENVIRONMENT, ROOT, Platform
 
 STEPS = ["extract", "validate", "version", "features", "search", "train", "evaluate", "register", "serve"]
 LINEAGE = ("data_hash", "git_commit", "lock_hash", "serving_lock_hash", "configuration_hash", "evaluation_hash")

@@ -8,8 +8,9 @@ from typing import Any
 
 import requests
 import yaml
-from conftest import ENVIRONMENT
-from machine import wait_for
+
+from tests.host.conftest import ENVIRONMENT
+from tests.host.machine import wait_for
 
 TESTS = Path(__file__).parents[1] / "monitoring" / "rules.test.yaml"
 RULES = Path(__file__).parents[2] / "components" / "monitoring" / "rules.yaml"

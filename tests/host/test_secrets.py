@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from conftest import ENVIRONMENT, Platform
-from machine import processes
+from tests.host.conftest import ENVIRONMENT, Platform
+from tests.host.machine import processes
 
 SHORTEST = 16  # characters; what is shorter in a connection is no secret
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_flavors import FakeCatalog, flavor, load, stack, table
 
 from terrace import config
 from terrace.errors import InputError, InputErrors, Location
+from tests.unit.fake_flavors import FakeCatalog, flavor, load, stack, table
 
 CATALOG = FakeCatalog(
     flavor("serving", "kserve", supports=("kubernetes",)),

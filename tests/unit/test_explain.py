@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_flavors import FakeCatalog, flavor, load, stack, table
 
 from terrace.explain import Explanation, explain
 from terrace.resolve import resolve
 from terrace.tiers import Cell, TierTable
+from tests.unit.fake_flavors import FakeCatalog, flavor, load, stack, table
 
 CATALOG = FakeCatalog(flavor("storage", "folder", options={"size": 1}))
 TIERS = table(storage={"from_tier": 1, "flavors": {"host": "folder"}})

@@ -6,12 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from fake_flavors import FakeCatalog, flavor
 from hypothesis import given
 from hypothesis import strategies as st
 
 from terrace import graph
 from terrace.errors import InputError
+from tests.unit.fake_flavors import FakeCatalog, flavor
 
 
 class Slots:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from fake_flavors import FakeCatalog, flavor, load, stack, table
 
 from terrace.errors import InputErrors, Location
 from terrace.resolve import Blueprint, Origin, resolve
 from terrace.spec import Practice
 from terrace.tiers import TierTable
+from tests.unit.fake_flavors import FakeCatalog, flavor, load, stack, table
 
 CATALOG = FakeCatalog(
     flavor("serving", "big", options={"port": 3000, "workers": 8}, requires=("storage",)),

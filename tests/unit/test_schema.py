@@ -21,6 +21,7 @@ BEYOND_A_SCHEMA = (
     "port.error.of",
     "port.error.twice",
     "practice.error.lowered",
+    "address.error.host",
     "slot.ok",
     "target.error.no",
 )

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from fake_flavors import FakeCatalog, flavor, table
 from pydantic import ValidationError
 
 from terrace.catalog import Catalog
 from terrace.spec import Practice
 from terrace.tiers import TABLE, Evidence, TierTable
+from tests.unit.fake_flavors import FakeCatalog, flavor, table
 
 ROOT = Path(__file__).parents[2]
 TIERS = TierTable.load()

@@ -36,13 +36,13 @@ def is_good(file: Path, authority: x509.Certificate, names: x509.SubjectAlternat
     """Tell whether the certificate in ``file`` is the authority's, has these names, and doesn't end soon."""
     if not file.is_file():
         return False
-    certificate = x509.load_pem_x509_certificate(file.read_bytes())
-    remaining = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
-    known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+        remaining = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+        known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         certificate.verify_directly_issued_by(authority)
     except Exception:
-        # Whatever is wrong with it (another authority, another key), it is replaced.
+        # Whatever is wrong with it (another authority, another key, half a file), it is replaced.
         return False
     return known == names and remaining > datetime.timedelta(days=RENEW_DAYS)
 

@@ -17,12 +17,10 @@ LOG = logging.getLogger(__name__)
 INSTALL_SECONDS = 1800
 # Secrets for the registry are none of the installer's business.
 PASSED_ON = re.compile(r"UV_|SSL_|HTTPS?_PROXY$|NO_PROXY$|ALL_PROXY$|PATH$|HOME$|LANG|LC_", re.IGNORECASE)
-# A package's name, versions, marker and hashes. Anything else may be an address or a path, for which pip and uv have
-# many spellings ("skops@https:/host/file.whl"), or a variable.
-ENTRY = re.compile(
-    r"[a-z0-9][\w.-]*(\s*\[[\w\s.,-]*\])?(\s*[<>=!~]=?=?\s*[\w.*+!-]+\s*,?)*\s*(;[^/@$#]*?)?(\s+--hash=\w+:\w+)*",
-    re.ASCII | re.IGNORECASE,
-)
+# A package's name, extras, versions and markers. Any other character may be part of an address, a path or a variable,
+# for which uv knows many spellings ("skops@https:/host/file.whl").
+PLAIN = re.compile(r"[a-z0-9][\w .,*+!<>=~()\[\];'\"-]*", re.ASCII | re.IGNORECASE)
+HASH = re.compile(r"--hash=\w+:\w+", re.ASCII)
 NOT_FOR_MODELS = frozenset({"uv"})
 
 
@@ -44,8 +42,9 @@ def requirements(text: str) -> dict[str, str]:
         entry = line.partition(" #")[0].strip()
         if not entry or entry.startswith("#"):
             continue
-        if not ENTRY.fullmatch(entry):
-            raise DeploymentError(f"the model's requirements may name packages only, not {entry.split()[0]!r}")
+        words = [word for word in entry.split() if not HASH.fullmatch(word)]
+        if not PLAIN.fullmatch(" ".join(words)) or any(word.startswith("-") for word in words):
+            raise DeploymentError(f"the model's requirements may name packages only, not {' '.join(words)[:200]!r}")
         name = requirement_name(entry)
         entries[name] = f"{entries[name]}\n{entry}" if name in entries else entry
     return entries

@@ -12,12 +12,12 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import Counter, Gauge, make_wsgi_app
 
-SERVED = Gauge("model_sync_served_version", "The registry's version that is served", ["model"])
-FAILED = Gauge("model_sync_failed_version", "The registry's version whose deployment failed last", ["model"])
-DEPLOYMENTS = Counter("model_sync_deployments_total", "Deployments by their end", ["model", "result"])
-REGISTRY_UP = Gauge("model_sync_registry_up", "Whether the registry answered the last time it was asked")
-SERVER_UP = Gauge("model_sync_server_up", "Whether MLServer answered the last time it was asked")
-LAST_SYNC = Gauge("model_sync_last_success_timestamp_seconds", "When models were last what the registry asks")
+SERVED = Gauge("terrace_model_sync_served_version", "The registry's version that is served", ["model"])
+FAILED = Gauge("terrace_model_sync_failed", "1 while the version with the alias cannot be served", ["model", "version"])
+DEPLOYMENTS = Counter("terrace_model_sync_deployments_total", "Deployments by their end", ["model", "result"])
+REGISTRY_UP = Gauge("terrace_model_sync_registry_up", "Whether the registry answered the last time it was asked")
+SERVER_UP = Gauge("terrace_model_sync_server_up", "Whether MLServer answered the last time it was asked")
+LAST_SYNC = Gauge("terrace_model_sync_last_success_timestamp_seconds", "When models were last what the registry asks")
 
 
 @dataclass

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import requests
 
@@ -77,6 +78,8 @@ class Sync:
         for name in self._repository.names():
             if name not in pinned:
                 self._retire(name)
+        if fresh:
+            self._failures = {name: each for name, each in self._failures.items() if pinned.get(name) == each[0]}
         for name, version in pinned.items():
             served = self._repository.served(name)
             failed, again = self._failures.get(name, ("", 0.0))
@@ -95,6 +98,11 @@ class Sync:
             self._switch(name, version, files, environment)
         except DeploymentError as error:
             self._fail(name, version, str(error))
+            return
+        except Exception as error:
+            # Whatever it is, it must not keep the other models from being deployed.
+            LOG.exception("%s: version %s failed unexpectedly", name, version)
+            self._fail(name, version, str(DeploymentError(f"{type(error).__name__}: {error}")))
             return
         self._failures.pop(name, None)
         self._confirmed.add(name)
@@ -131,9 +139,11 @@ class Sync:
             self._load(name, version)
             if request:
                 self._confirm(name, version, request)
-        except (DeploymentError, requests.RequestException) as error:
+        except Exception as error:
             self._roll_back(name, before)
-            raise DeploymentError(str(error)) from error
+            if isinstance(error, requests.RequestException):
+                raise DeploymentError(str(error)) from error
+            raise
 
     def _confirm(self, name: str, version: str, request: InferenceRequest) -> None:
         answered = self._server.answer(name, None, request)["model_version"]
@@ -180,7 +190,6 @@ class Sync:
         self._server.unload(name)
         self._repository.remove(name)
         self._confirmed.discard(name)
-        self._failures.pop(name, None)
         if served:
             self._registry.forget(name, served)
 
@@ -188,8 +197,10 @@ class Sync:
         """Remove files and environments that only versions long out of service needed."""
         for model in self._settings.artifacts.iterdir():
             versions = sorted(model.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
+            served = self._repository.served(unquote(model.name))
             for folder in versions[KEPT_VERSIONS:]:
-                shutil.rmtree(folder)
+                if folder.name != served:
+                    shutil.rmtree(folder)
         records = self._settings.artifacts.glob("*/*/environment")
         needed = {record.read_text(encoding="utf-8") for record in records}
         for environment in self._settings.environments.iterdir():
@@ -202,16 +213,16 @@ class Sync:
         if problem != self._health.problem:
             LOG.log(logging.WARNING if problem else logging.INFO, problem or "all is well")
         served = {name: self._repository.served(name) or "" for name in self._repository.names()}
-        for gauge, versions in (
-            (page.SERVED, served),
-            (page.FAILED, {name: version for name, (version, _) in self._failures.items()}),
-        ):
-            gauge.clear()
-            for name, version in versions.items():
-                gauge.labels(name).set(int(version or 0))
+        failed = {name: version for name, (version, _) in self._failures.items()}
+        page.SERVED.clear()
+        for name, version in served.items():
+            page.SERVED.labels(name).set(int(version or 0))
+        page.FAILED.clear()
+        for name, version in failed.items():
+            page.FAILED.labels(name, version).set(1)
         if not problem:
             page.LAST_SYNC.set_to_current_time()
         self._health.problem = problem
         self._health.served = served
-        self._health.failed = {name: version for name, (version, _) in self._failures.items()}
+        self._health.failed = failed
         self._health.beat = time.monotonic()
