@@ -1,10 +1,10 @@
 """A folder of the host as the artifact store.
 
-Each consumer gets a folder that its system user alone may read. Versions come from the consumers, which never
+Provides each consumer with a folder that its system user alone may read. Versions come from the consumers, which never
 write to the same place twice: MLflow keeps a folder per run, DVC one per content hash. Leaves out quotas and
 copies to a second place.
 
-Upstream: https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store/, written for MLflow 3.18.
+Upstream: https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store/, written for MLflow 3.17.
 """
 
 from __future__ import annotations

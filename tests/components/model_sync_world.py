@@ -1,4 +1,4 @@
-"""What the deployer of models works on, for tests: a registry, an MLServer and an installer that can be made to fail."""
+"""What the deployer of models works on, for tests: a registry, an MLServer and an installer that can fail."""
 
 from __future__ import annotations
 

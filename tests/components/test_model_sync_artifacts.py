@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from model_sync_world import SKOPS, save_model
 
 from components.serving.programs.model_sync.artifacts import checksums, fetch, review
 from components.serving.programs.model_sync.errors import DeploymentError
+from tests.components.model_sync_world import SKOPS, save_model
 
 TRUSTED = frozenset({"functools.partial"})
 

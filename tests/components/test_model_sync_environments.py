@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from model_sync_world import settings
 
 from components.serving.programs.model_sync import environments
 from components.serving.programs.model_sync.environments import ensure, merged, requirements
 from components.serving.programs.model_sync.errors import DeploymentError
 from components.serving.programs.model_sync.settings import Settings
+from tests.components.model_sync_world import settings
 
 LOCKED = "skops==0.13 --hash=sha256:cc"
 
@@ -127,14 +127,14 @@ def test_an_environment_that_failed_is_built_again(here: Settings) -> None:
 
 
 def test_a_missing_installer_is_said(here: Settings) -> None:
-    with pytest.raises(DeploymentError, match="cannot be installed: .*No such file"):
+    with pytest.raises(DeploymentError, match=r"cannot be installed: .*No such file"):
         ensure(dataclasses.replace(here, uv=Path("/nonexistent/uv")), LOCKED)
 
 
 def test_an_installer_that_does_not_end_is_ended(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     here.uv.write_text("#!/bin/sh\nexec sleep 60\n")
     monkeypatch.setattr(environments, "INSTALL_SECONDS", 0.1)
-    with pytest.raises(DeploymentError, match="cannot be installed: .*timed out"):
+    with pytest.raises(DeploymentError, match=r"cannot be installed: .*timed out"):
         ensure(here, LOCKED)
 
 

@@ -1,0 +1,124 @@
+"""What every flavor of the catalog promises, whoever wrote it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from terrace import platform
+from terrace.catalog import Catalog
+from tests.components.recording import Recorded, blueprint, plan
+
+CATALOG = Catalog()
+FLAVORS = [(slot, flavor) for slot, flavors in CATALOG.flavors.items() for flavor in flavors]
+TIERS = range(1, 6)
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Recorded]]:
+    """The plan of every tier."""
+    return {tier: plan(blueprint(tier, tmp_path_factory.mktemp("stack"))) for tier in TIERS}
+
+
+def test_there_are_flavors() -> None:
+    assert len(FLAVORS) >= 11
+
+
+def test_no_two_flavors_share_a_token() -> None:
+    tokens = [CATALOG.component(*flavor).token for flavor in FLAVORS]
+    assert sorted(set(tokens)) == sorted(tokens)
+
+
+@pytest.mark.parametrize(("slot", "flavor"), FLAVORS)
+def test_a_flavor_describes_itself(slot: str, flavor: str) -> None:
+    component, spec = CATALOG.component(slot, flavor), CATALOG.spec_type(slot, flavor)
+    module = sys.modules[component.__module__]
+    assert re.fullmatch(rf"terrace:{slot}:[A-Z]\w+", component.token)
+    assert "Provides" in (module.__doc__ or ""), "says what it provides"
+    assert re.search(r"Leaves\s+out", module.__doc__ or ""), "says what it deliberately leaves out"
+    assert "Upstream:" in (module.__doc__ or ""), "names what it was written for"
+    assert inspect.getdoc(component)
+    assert spec.model_fields["flavor"].default == flavor
+    undescribed = [name for name, field in spec.model_fields.items() if name != "flavor" and not field.description]
+    assert undescribed == []
+
+
+@pytest.mark.parametrize(("slot", "flavor"), FLAVORS)
+def test_what_a_flavor_needs_are_slots(slot: str, flavor: str) -> None:
+    component = CATALOG.component(slot, flavor)
+    assert {*component.requires, *component.uses} <= CATALOG.flavors.keys() - {slot}
+    assert set(component.supports) <= {"host", "kubernetes", "aws"}
+    assert component.supports
+
+
+@pytest.mark.parametrize(("slot", "flavor"), FLAVORS)
+def test_a_flavor_is_planned_with_all_its_children_below_it(
+    plans: dict[int, list[Recorded]], slot: str, flavor: str
+) -> None:
+    token = CATALOG.component(slot, flavor).token
+    planned = [tier for tier in TIERS if any(resource.type == token for resource in plans[tier])]
+    assert planned, "no tier plans it"
+    assert planned == list(range(planned[0], 6)), "a higher tier drops it"
+    for tier in planned:
+        (component,) = [resource for resource in plans[tier] if resource.type == token]
+        assert component.parent.endswith("terrace:platform:Platform::platform")
+        assert f"${token}::" in component.urn
+
+
+def test_everything_has_a_parent_and_no_name_says_where_it_runs(plans: dict[int, list[Recorded]]) -> None:
+    for resource in plans[3]:
+        if resource.type != "terrace:platform:Platform":
+            assert "pulumi:pulumi:Stack::" not in resource.parent, resource.urn
+        assert not re.search(r"local|prod|staging|\d+\.\d+", resource.name), resource.urn
+
+
+def test_services_listen_on_ports_of_their_own(plans: dict[int, list[Recorded]]) -> None:
+    services = [r.inputs for r in plans[5] if r.inputs.get("role") == "service"]
+    ports = [port for inputs in services for port in json.loads(inputs["variables"])["service_ports"]]
+    assert len(ports) == len(set(ports))
+    assert min(ports) >= 1024
+
+
+@pytest.mark.parametrize("word", ["PASSWORD", "SECRET", "TOKEN"])
+def test_what_is_called_a_secret_is_kept_as_one(plans: dict[int, list[Recorded]], word: str) -> None:
+    """A plain variable stands in the clear in the inventory's documentation and in golden plans."""
+    services = [r.inputs for r in plans[5] if r.inputs.get("role") == "service"]
+    plain = {name: value for inputs in services for name, value in _environment(inputs).items() if word in name}
+    assert [name for name, value in plain.items() if "[" in value] == []
+
+
+def _environment(inputs: dict[str, str]) -> dict[str, str]:
+    environment: dict[str, str] = json.loads(inputs["variables"])["service_environment"]
+    return environment
+
+
+def test_every_service_is_probed_measured_and_limited(plans: dict[int, list[Recorded]]) -> None:
+    for inputs in (r.inputs for r in plans[5] if r.inputs.get("role") == "service"):
+        variables = json.loads(inputs["variables"])
+        assert variables["service_probe"], inputs["instance"]
+        assert variables["service_metrics"], inputs["instance"]
+        assert all(process["memory_mb"] > 0 for process in variables["service_processes"]), inputs["instance"]
+
+
+def test_no_command_holds_a_secret(plans: dict[int, list[Recorded]]) -> None:
+    generated = {f"[{r.name}]" for r in plans[5] if r.type in ("terrace:Password", "terrace:CertificateAuthority")}
+    assert len(generated) >= 8
+    for inputs in (r.inputs for r in plans[5] if r.inputs.get("role") == "service"):
+        variables = json.loads(inputs["variables"])
+        words = [
+            w for part in ("service_setup", "service_processes") for each in variables[part] for w in each["command"]
+        ]
+        assert [word for word in words if any(secret in word for secret in generated)] == [], inputs["instance"]
+
+
+def test_the_core_knows_no_flavors_name() -> None:
+    names = {flavor for _, flavor in FLAVORS} - {"filesystem"}
+    root = Path(platform.__file__).parent
+    core = [file for file in root.rglob("*.py") if not {"cli", "engine"} & set(file.relative_to(root).parts)]
+    found = {(file.name, name) for file in core for name in names if re.search(rf"[\"']{name}[\"']", file.read_text())}
+    assert found == set()
