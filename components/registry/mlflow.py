@@ -3,7 +3,7 @@
 Provides the registry that the tracking server holds, so it runs nothing of its own. Leaves out a registry apart
 from tracking, which MLflow supports and a single machine does not need.
 
-Upstream: https://mlflow.org/docs/latest/ml/model-registry/, written for MLflow 3.18.
+Upstream: https://mlflow.org/docs/latest/ml/model-registry/, written for MLflow 3.17.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Provides runs, artifacts proxied by the server, and the model registry (slot ``r
 own authentication on: an account for people, one for projects, one for serving. Leaves out permissions per
 experiment, which people set in MLflow itself, and model formats that unpickle.
 
-Upstream: https://mlflow.org/docs/latest/self-hosting/, written for MLflow 3.18.
+Upstream: https://mlflow.org/docs/latest/self-hosting/, written for MLflow 3.17.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +114,17 @@ class Backend:
     def record(self, update: dict[str, Any]) -> None:
         """Add an update to the history, and back the checkpoint up, as the Pulumi CLI does after each operation."""
         stamp = time.time_ns()
-        history = self._history / f"{self._stack}-{stamp}.history.json"
+        content = self.checkpoint.read_bytes()
         for folder in (self._history, self._backups):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(history, json.dumps(update, separators=(",", ":")).encode())
-        shutil.copyfile(self.checkpoint, self._history / f"{self._stack}-{stamp}.checkpoint.json")
-        write_durably(self._backups / f"{self._stack}.{stamp}.json", self.checkpoint.read_bytes())
+        history = json.dumps(update, separators=(",", ":")).encode()
+        write_durably(self._history / f"{self._stack}-{stamp}.history.json", history)
+        write_durably(self._history / f"{self._stack}-{stamp}.checkpoint.json", content)
+        write_durably(self._backups / f"{self._stack}.{stamp}.json", content)
+
+    def damaged(self, why: str) -> StateError:
+        """The error for a checkpoint that makes no sense; it names the last good backup."""
+        return StateError("the state is damaged", where=str(self.checkpoint), why=why, fix=self._good_backup())
 
     def _refuse_compressed(self) -> None:
         for suffix in (".gz", ".zst"):
@@ -135,9 +139,7 @@ class Backend:
     def _parse(self, content: bytes) -> Checkpoint:
         document = _checkpoint_document(content)
         if document is None:
-            raise StateError(
-                "the state is damaged", where=str(self.checkpoint), why="not a checkpoint", fix=self._good_backup()
-            )
+            raise self.damaged("not a checkpoint")
         version, features = document["version"], document.get("features") or []
         if version > _NEWEST or features:
             raise StateError(
@@ -181,6 +183,7 @@ def _checkpoint_document(content: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(document, dict) or not isinstance(document.get("version"), int):
         return None
-    if not isinstance(document.get("checkpoint"), dict):
+    checkpoint = document.get("checkpoint")
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("latest") or {}, dict):
         return None
     return document

@@ -30,10 +30,12 @@ class Crypter:
         salt: The salt string; see the module's docstring.
         passphrase: Gives the passphrase; asked at most once, and only if needed.
         where: The file that the salt came from, for errors.
+        state: The file of the state, likewise.
     """
 
-    def __init__(self, salt: str, passphrase: Callable[[], str], where: str) -> None:
+    def __init__(self, salt: str, passphrase: Callable[[], str], where: str, state: str = "") -> None:
         self.salt = salt
+        self.state = state
         self._passphrase = passphrase
         self._where = where
         self._lock = threading.Lock()
@@ -76,8 +78,8 @@ class Crypter:
         """Encrypt ``text``; the result is ``v1:<nonce>:<ciphertext>``."""
         return _encrypt(self._unlocked(), text)
 
-    def decrypt(self, ciphertext: str) -> str:
-        """Decrypt what ``encrypt`` gave.
+    def decrypt(self, ciphertext: str, where: str = "") -> str:
+        """Decrypt what ``encrypt`` gave, and what stands in the file ``where`` (else in that of the salt).
 
         Raises:
             StateError: The ciphertext is damaged.
@@ -86,7 +88,7 @@ class Crypter:
         try:
             return _decrypt(key, ciphertext)
         except ValueError as error:
-            raise StateError("a secret can't be decrypted: it is damaged", where=self._where) from error
+            raise StateError("a secret can't be decrypted: it is damaged", where=where or self._where) from error
 
     def _unlocked(self) -> bytes:
         if self._key is None:

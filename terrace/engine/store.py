@@ -49,10 +49,10 @@ class Store:
         stack_file = StackFile.load(path, project)
         found = backend.read()
         remembered = _once(passphrase)
-        crypter = Crypter(stack_file.salt or found.salt, remembered, str(path))
-        reader = (
-            crypter if found.salt in ("", crypter.salt) else Crypter(found.salt, remembered, str(backend.checkpoint))
-        )
+        state = str(backend.checkpoint)
+        crypter = Crypter(stack_file.salt or found.salt, remembered, str(path), state)
+        same = found.salt in ("", crypter.salt)
+        reader = crypter if same else Crypter(found.salt, remembered, state, state)
         return cls(backend, stack_file, crypter, found, _reader=reader)
 
     def unlock(self) -> None:
@@ -91,7 +91,10 @@ class Store:
             StateError: State or journal is damaged.
         """
         assert self._reader is not None  # noqa: S101 - open() sets it
-        deployment = Deployment.from_json(self.found.latest, self._reader)
+        try:
+            deployment = Deployment.from_json(self.found.latest, self._reader)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON, but of another shape
+            raise self.backend.damaged(f"{type(error).__name__}: {error}") from error
         deployment.verify(str(self.backend.checkpoint))
         if not self.backend.journal.exists():
             return deployment, []

@@ -68,7 +68,8 @@ class Secret:
         """The plain value."""
         if not self._opened:
             assert self._crypter is not None  # noqa: S101 - sealed() sets it
-            self._value = decode(json.loads(self._crypter.decrypt(self._ciphertext)), self._crypter)
+            text = self._crypter.decrypt(self._ciphertext, self._crypter.state)
+            self._value = decode(json.loads(text), self._crypter)
             self._opened = True
         return self._value
 
@@ -127,7 +128,7 @@ def _decode_secret(value: dict[str, Any], crypter: Crypter) -> Secret:
         return Secret.sealed(value["ciphertext"], crypter)
     if "plaintext" in value:  # `pulumi stack export --show-secrets`, imported by hand
         return Secret(decode(json.loads(value["plaintext"]), crypter))
-    raise StateError("a secret in the state has neither ciphertext nor plaintext")
+    raise StateError("a secret in the state has neither ciphertext nor plaintext", where=crypter.state)
 
 
 def from_wire(struct_: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pulumi
 
 from components.programs import lock_text
 from terrace.certificates import CertificateAuthority
+from terrace.host_ansible import literal
 from terrace.host_provider import Host, HostRole
 from terrace.spec import SecretReference
 from terrace.targets.base import Target
@@ -101,8 +102,11 @@ class HostTarget(Target):
 
     def inventory(self) -> pulumi.Output[Any]:
         """Return what ``ansible-playbook playbooks/site.yml`` needs to do the same without Pulumi."""
-        return pulumi.Output.from_input(
-            {"all": {"hosts": {"host": {"ansible_connection": "local", "terrace_roles": self.roles}}}}
+        roles: pulumi.Output[list[dict[str, Any]]] = pulumi.Output.from_input(self.roles)
+        return roles.apply(
+            lambda known: {
+                "all": {"hosts": {"host": {"ansible_connection": "local", "terrace_roles": literal(known)}}}
+            }
         )
 
     @property

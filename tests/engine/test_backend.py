@@ -105,7 +105,18 @@ def test_a_newer_version_without_its_features_can_be_read(tmp_path: Path) -> Non
     assert backend.read().salt == "v1:x"
 
 
-DAMAGES = ["", "{", "[]", '{"version": "3", "checkpoint": {}}', '{"version": 3, "checkpoint": []}', "\0" * 100]
+DAMAGES = [
+    "",
+    "{",
+    "[]",
+    '{"version": 3, "checkpoint": {"latest": [1]}}',
+    '{"version": 3, "checkpoint": {"latest": {"resources": 5}}}',
+    '{"version": 3, "checkpoint": {"latest": {"resources": [{"type": "without urn"}]}}}',
+    '{"version": 3, "checkpoint": {"latest": {"pending_operations": [{"type": "creating"}]}}}',
+    '{"version": "3", "checkpoint": {}}',
+    '{"version": 3, "checkpoint": []}',
+    "\0" * 100,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -148,7 +159,7 @@ def test_a_damaged_secret_in_the_state_is_named(world: World, secret: dict[str, 
     raw["inputs"]["__provider"] = {**{key: raw["inputs"]["__provider"][key] for key in signature}, **secret}
     world.checkpoint.write_text(json.dumps(document), encoding="utf-8")
     before = world.checkpoint.read_bytes()
-    with pytest.raises(StateError, match="secret"):
+    with pytest.raises(StateError, match=f"{world.checkpoint}: a secret"):
         world.run("destroy", 1)
     assert world.checkpoint.read_bytes() == before
     assert world.things() == ["a", "b", "c"]

@@ -89,12 +89,12 @@ def test_a_wrong_passphrase_is_refused(platform: Platform) -> None:
 
 
 def test_a_service_that_does_not_start_shows_its_last_log_lines(changed: Platform) -> None:
-    changed.edit("gateway: {flavor: nginx,", "gateway: {flavor: nginx, address: 192.0.2.1,")  # not of this machine
+    changed.edit("gateway: {flavor: nginx,", "gateway: {flavor: nginx, address: 203.0.113.9,")  # not of this machine
     failed = changed.terrace("up", ENVIRONMENT, "--yes", check=False)
     assert failed.returncode == 1
     said = failed.stderr + failed.stdout
     assert "gateway did not start" in said
-    assert "bind() to 192.0.2.1" in said
+    assert "bind() to 203.0.113.9" in said
 
 
 def test_destroy_after_a_failed_up_leaves_nothing(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_destroy_after_a_failed_up_leaves_nothing(tmp_path: Path) -> None:
     project.stack_file.write_text(text.replace(name, name + index), encoding="utf-8")
     failed = project.terrace("up", "broken", "--yes", check=False)
     assert failed.returncode == 1
-    assert "127.0.0.1:9" in failed.stderr + failed.stdout
+    assert "No matching distribution found for uv" in failed.stderr + failed.stdout
     assert folders("broken")
     project.terrace("destroy", "broken", "--yes", "--delete-data")
     assert (folders("broken"), users("broken"), processes("broken")) == ([], [], [])

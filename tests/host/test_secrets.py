@@ -18,11 +18,18 @@ def _secrets(outputs: dict[str, Any]) -> set[str]:
     found = {account["password"] for account in outputs["credentials"].values()}
     found |= {value for name, value in outputs["connection"].items() if "PASSWORD" in name}
     for entry in outputs["inventory"]["all"]["hosts"]["host"]["terrace_roles"]:
-        variables = entry["variables"]
+        variables = _plain(entry["variables"])
         found |= {value for name, value in variables.items() if name.endswith("password")}
         secrets = variables.get("service_secrets", {})
         found |= {value for name, value in secrets.items() if any(w in name for w in ("PASSWORD", "SECRET", "KEY"))}
     return {value for value in found if len(value) >= SHORTEST}
+
+
+def _plain(value: Any) -> Any:
+    """Undo the marks that keep Ansible from taking a text for a template."""
+    if isinstance(value, dict):
+        return value["__ansible_unsafe"] if "__ansible_unsafe" in value else {k: _plain(v) for k, v in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _files(*folders: Path) -> Iterator[Path]:
