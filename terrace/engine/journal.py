@@ -106,12 +106,19 @@ def _entries(path: Path) -> list[Entry]:
     lines = path.read_bytes().split(b"\n")
     for number, line in enumerate(lines[:-1], start=1):  # what follows the last newline was cut off
         try:
-            entries.extend(json.loads(line))
+            found = json.loads(line)
         except ValueError as error:
-            raise StateError("the journal is damaged", where=f"{path}:{number}", why=str(error)) from error
+            raise _damaged(f"{path}:{number}", str(error)) from error
+        if not isinstance(found, list) or not all(isinstance(entry, dict) and "t" in entry for entry in found):
+            raise _damaged(f"{path}:{number}", "it is no journal entry")
+        entries.extend(found)
     if entries and entries[0].get("t") != "open":
-        raise StateError("the journal is damaged", where=str(path), why="it has no beginning")
+        raise _damaged(str(path), "it has no beginning")
     return entries
+
+
+def _damaged(where: str, why: str) -> StateError:
+    return StateError("the journal is damaged", where=where, why=why)
 
 
 def _write(handle: int, content: bytes) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from terrace.engine import journal as journals
 from terrace.engine.backend import Backend, Checkpoint
+from terrace.engine.errors import StateError
 from terrace.engine.model import RecoveryNotice
 from terrace.engine.secrets import Crypter, new_salt
 from terrace.engine.snapshot import Snapshot
@@ -102,7 +103,11 @@ class Store:
         if entries is None:
             return deployment, []
         snapshot = Snapshot(deployment, self._reader, None)
-        snapshot.apply(entries)
+        try:
+            snapshot.apply(entries)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise StateError("the journal is damaged", where=str(self.backend.journal), why=why) from error
         return snapshot.deployment(), [(kind, resource.urn) for kind, resource in snapshot.unfinished()]
 
     def recover(self) -> RecoveryNotice | None:

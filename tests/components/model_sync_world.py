@@ -62,6 +62,10 @@ def save_model(folder: Path, model: Any = SKOPS, requirements: str | None = "sko
         (folder / "requirements.txt").write_text(requirements)
 
 
+def tree(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
 @dataclass
 class FakeRegistry:
     """A registry whose versions are all good models, but for those in ``models``."""

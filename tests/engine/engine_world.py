@@ -19,6 +19,7 @@ from terrace.engine.state import is_default_provider
 from terrace.engine.values import SECRET, SIGNATURE
 
 PROGRAMS = Path(__file__).parent / "programs"
+REPOSITORY = Path(__file__).parents[2]
 PASSPHRASE = "correct horse"
 # A salt of that passphrase, fixed so that recorded programs have a stack file to begin with.
 SALT = "v1:unRlJG25QHI=:v1:pcqaVteNBzKNbMkL:AXGPayIVIo4hHS8Yec91tkP+rUtp4A=="
@@ -78,6 +79,24 @@ class World:
         self.set_stage(stage)
         result: Result = getattr(self.stack(), operation)(on_event=on_event, parallel=parallel)
         return result
+
+    def process(self, operation: str, stage: int, **environment: str) -> subprocess.Popen[str]:
+        """The same in a process of its own, which can be killed. Prints whether the user stopped it."""
+        self.set_stage(stage)
+        code = (
+            "import sys; from pathlib import Path; from tests.engine.engine_world import PASSPHRASE\n"
+            "from terrace.engine import Project, Stack\n"
+            "stack = Stack(Project.load(Path(sys.argv[1])), 'dev', passphrase=lambda: PASSPHRASE)\n"
+            "print(getattr(stack, sys.argv[2])().interrupted)"
+        )
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(self.root), operation],
+            cwd=REPOSITORY,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def embedded(self, operation: str, stage: int) -> dict[str, Any]:
         """Run an operation on the embedded engine; returns what there is to compare."""

@@ -176,7 +176,7 @@ def test_a_role_is_run_with_its_variables_and_leaves_no_trace(role: Path) -> Non
         "state": "present",
         "role": "tiny",
         "digest": "d1",
-        "data": "",
+        "data": None,
         "password": "{{ no template }} '\" $x",
     }
     assert host_ansible.converge(odd) == 0

@@ -107,6 +107,15 @@ class OtherThing(Resource, module="other", name="OtherThing"):
         super().__init__(Recorder(), name, {"label": name, **inputs, "made": None}, opts)
 
 
+class Custom(Resource):
+    """A resource of another provider."""
+
+    made: pulumi.Output[str]
+
+    def __init__(self, name: str, provider: Any, opts: pulumi.ResourceOptions | None = None, **inputs: Any) -> None:
+        super().__init__(provider, name, {"label": name, **inputs, "made": None}, opts)
+
+
 class Group(pulumi.ComponentResource):
     """A component."""
 

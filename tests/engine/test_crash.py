@@ -1,0 +1,248 @@
+"""Killed, stopped and cut off: nothing that was done is forgotten, and nothing is made twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from terrace.engine import Event, LockError, RecoveryNotice, StateError
+from terrace.engine.backend import Backend
+from terrace.engine.journal import Journal
+from tests.engine.engine_world import World
+
+# DIE=<method>: the process is killed before the provider did anything; DIE=after: when it did, but nobody noted it.
+DYING = """
+    class Dying(Recorder):
+        def create(self, props):
+            import os, signal
+            if os.environ.get("DIE") == "create":
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = Recorder.create(self, props)
+            if os.environ.get("DIE") == "after":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        def delete(self, identifier, props):
+            import os, signal
+            if os.environ.get("DIE") == "delete":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return Recorder.delete(self, identifier, props)
+
+    first = Thing("first", password=pulumi.Config().require_secret("password"))
+    dying = Custom("dying", Dying(), Options(depends_on=[first]), value=stage)
+    Thing("last", Options(depends_on=[dying]), value=1)
+"""
+
+
+def _kill(world: World, operation: str, stage: int, die: str) -> None:
+    process = world.process(operation, stage, DIE=die)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL, errors
+
+
+def _notice(events: list[Event]) -> RecoveryNotice:
+    (notice,) = [event for event in events if isinstance(event, RecoveryNotice)]
+    return notice
+
+
+def _journal(world: World) -> Path:
+    return world.checkpoint.with_name("dev.json.journal")
+
+
+def _cut_off(world: World, stage: int) -> None:
+    """An operation that ends before it can write the state: the disk is full, say."""
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Backend, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            world.run("up", stage)
+
+
+@pytest.fixture
+def dying(world: World) -> World:
+    world.write(DYING)
+    return world
+
+
+@pytest.mark.parametrize("die", ["create", "after"])
+def test_killed_in_a_create(dying: World, die: str) -> None:
+    _kill(dying, "up", 1, die)
+    assert not dying.checkpoint.exists()
+    assert "hunter22" not in _journal(dying).read_text(encoding="utf-8")
+    assert [item.id for item in dying.stack().resources() if item.id == "first"] == ["first"]  # read from the journal
+    events: list[Event] = []
+    result = dying.run("up", 1, on_event=events.append)
+    assert result.ok
+    assert _notice(events).in_flight == (("creating", dying.urn("dying")),)
+    assert result.summary == {"same": 2, "create": 2}
+    assert dying.calls().count(("create", "first")) == 1
+    assert dying.things() == ["dying", "first", "last"]
+    assert not _journal(dying).exists()
+    assert dying.run("up", 1).summary == {"same": 4}
+
+
+def test_killed_in_a_delete(dying: World) -> None:
+    assert dying.run("up", 1).ok
+    _kill(dying, "destroy", 1, "delete")
+    assert dying.things() == ["dying", "first"]
+    events: list[Event] = []
+    assert dying.run("destroy", 1, on_event=events.append).ok
+    assert _notice(events).in_flight == (("deleting", dying.urn("dying")),)
+    assert [call for call in dying.calls() if call[0] == "delete"] == [
+        ("delete", "last"),
+        ("delete", "dying"),
+        ("delete", "first"),
+    ]
+    assert dying.things() == []
+
+
+def test_cut_off_before_the_state_is_written(world: World) -> None:
+    _cut_off(world, 1)
+    events: list[Event] = []
+    assert world.run("up", 1, on_event=events.append).summary == {"same": 4}
+    assert "in flight was: nothing" in _notice(events).message
+    assert len(world.calls()) == 3
+
+
+def test_cut_off_after_the_state_is_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "close", lambda self, *, remove: os.close(self._file))
+        assert world.run("up", 1).ok
+    assert _journal(world).exists()
+    assert [item.id for item in world.stack().resources() if item.id == "a"] == ["a"]
+    assert world.run("up", 1).summary == {"same": 4}
+    assert not _journal(world).exists()
+
+
+@pytest.mark.parametrize(("operation", "stage"), [("up", 2), ("up", 3), ("up", 4), ("destroy", 1), ("refresh", 1)])
+def test_the_journal_gives_the_state_that_was_to_be_written(world: World, operation: str, stage: int) -> None:
+    assert world.run("up", 1).ok
+    before = world.checkpoint.read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "close", lambda self, *, remove: os.close(self._file))
+        world.run(operation, stage)
+    expected = world.state()
+    world.checkpoint.write_bytes(before)  # as if the process had been killed just before it wrote the state
+    store = world.stack()._open()
+    store.recover()
+    assert world.state() == expected
+
+
+def test_a_line_that_was_cut_off_is_as_if_it_never_was(world: World) -> None:
+    _cut_off(world, 1)
+    with _journal(world).open("ab") as file:
+        file.write(b'[{"t":"new","k":"n')
+    assert world.run("up", 1).summary == {"same": 4}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b"\0\0\0", "dev.json.journal:"),
+        (b"[1]", "no journal entry"),
+        (b"5", "no journal entry"),
+        (b'[{"t":"keep","k":"b99","as":"n99"}]', "b99"),
+    ],
+)
+def test_a_damaged_journal_is_named_and_kept(world: World, line: bytes, why: str) -> None:
+    _cut_off(world, 1)
+    with _journal(world).open("ab") as file:
+        file.write(line + b"\n")
+    before = _journal(world).read_bytes()
+    with pytest.raises(StateError, match="the journal is damaged") as caught:
+        world.run("up", 1)
+    assert str(_journal(world)) in str(caught.value)
+    assert why in str(caught.value)
+    assert _journal(world).read_bytes() == before
+
+
+def test_a_journal_without_its_beginning(world: World) -> None:
+    _cut_off(world, 1)
+    lines = _journal(world).read_bytes().split(b"\n")
+    _journal(world).write_bytes(b"\n".join(lines[1:]))
+    with pytest.raises(StateError, match="it has no beginning"):
+        world.run("up", 1)
+
+
+def test_an_empty_journal_says_nothing(world: World) -> None:
+    assert world.run("up", 1).ok
+    _journal(world).write_bytes(b"")  # killed between making the file and its first line
+    assert world.run("up", 1).summary == {"same": 4}
+    assert not _journal(world).exists()
+
+
+def test_a_state_that_was_changed_since_is_not_touched(world: World) -> None:
+    assert world.run("up", 1).ok
+    _cut_off(world, 2)
+    document = json.loads(world.checkpoint.read_bytes())
+    world.checkpoint.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    with pytest.raises(StateError, match="the state was changed since") as caught:
+        world.run("up", 2)
+    assert "remove the journal" in str(caught.value)
+    assert _journal(world).exists()
+
+
+STOPPED = """
+    class Stopped(Recorder):
+        def create(self, props):
+            import os, signal, time
+            for _ in range(int(os.environ.get("SIGNALS", "0"))):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.4)
+            if os.environ.get("SIGNALS") == "2":
+                time.sleep(30)
+            return Recorder.create(self, props)
+
+    stopped = Custom("stopped", Stopped(), value=1)
+    Thing("later", Options(depends_on=[stopped]), value=1)
+"""
+
+
+def test_ctrl_c_finishes_what_runs_and_begins_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.write(STOPPED)
+    monkeypatch.setenv("SIGNALS", "1")
+    events: list[Event] = []
+    result = world.run("up", 1, on_event=events.append)
+    assert (result.ok, result.interrupted) == (False, True)
+    assert [error.message for error in result.errors] == ["the operation was interrupted"]
+    assert "Ctrl-C again stops at once" in str(events)
+    assert world.things() == ["stopped"]
+    monkeypatch.delenv("SIGNALS")
+    assert world.run("up", 1).summary == {"same": 2, "create": 1}
+    assert world.calls() == [("create", "stopped"), ("create", "later")]
+
+
+def test_a_second_ctrl_c_stops_at_once_and_can_be_resumed(world: World) -> None:
+    world.write(STOPPED)
+    process = world.process("up", 1, SIGNALS="2")
+    _, errors = process.communicate(timeout=25)
+    assert process.returncode != 0
+    assert "KeyboardInterrupt" in errors
+    locks = world.root / ".pulumi/locks/organization/parity/dev"
+    assert len(list(locks.glob("*.json"))) == 1  # so that the Pulumi CLI doesn't read a state without its journal
+    events: list[Event] = []
+    assert world.run("up", 1, on_event=events.append).ok
+    assert _notice(events).in_flight == (("creating", world.urn("stopped")),)
+    assert world.calls() == [("create", "stopped"), ("create", "later")]
+    assert list(locks.glob("*.json")) == []
+
+
+def test_while_one_operation_runs_another_is_refused(world: World) -> None:
+    refused: list[str] = []
+
+    def second(_: Event) -> None:
+        with pytest.raises(LockError) as caught:
+            world.stack().destroy()
+        refused.append(str(caught.value))
+
+    assert world.run("up", 1, on_event=second).ok
+    assert f"pid {os.getpid()}" in refused[0]
+    assert "stack organization/parity/dev is locked by" in refused[0]
+    assert world.things() == ["a", "b", "c"]
