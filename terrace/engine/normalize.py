@@ -50,16 +50,13 @@ def _provider(resource: Resource, urn: str) -> str:
 
 
 def drop_missing_references(resources: list[Resource]) -> list[Resource]:
-    """Drop references to resources that vanished; children move up to the nearest parent that is there."""
+    """Drop references to resources that vanished; their children have no parent then, as with the Pulumi CLI."""
     seen: set[str] = set()
-    parents: dict[str, str] = {}
     result = []
     for resource in resources:
-        parent = resource.parent if resource.parent in seen else parents.get(resource.parent, "")
-        parents[resource.urn] = parent
         changed = dataclasses.replace(
             resource,
-            parent=parent,
+            parent=resource.parent if resource.parent in seen else "",
             dependencies=[urn for urn in resource.dependencies if urn in seen],
             # As with the Pulumi CLI, a property that depends on nothing any more isn't listed.
             property_dependencies={

@@ -1,0 +1,61 @@
+"""The program that becomes every service: its environment, its limits, and what it clears away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LAUNCHER = Path(__file__).parents[2] / "ansible" / "roles" / "base" / "files" / "launch.py"
+# A program whose worker goes on without it, as nginx's workers do.
+MASTER = "import os, time; worker = os.fork(); worker and print(worker, flush=True); time.sleep(60)"
+
+
+def launch(folder: Path, environment: dict[str, str], memory_mb: int, *command: str) -> str:
+    file = folder / "environment.json"
+    file.write_text(json.dumps(environment))
+    done = subprocess.run(
+        [sys.executable, LAUNCHER, file, str(memory_mb), *command], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_a_service_sees_its_environment_and_nothing_else(tmp_path: Path) -> None:
+    shown = launch(tmp_path, {"SECRET": "hush"}, 0, "/usr/bin/env").splitlines()
+    assert sorted(line.partition("=")[0] for line in shown) == ["LANG", "PATH", "SECRET"]
+    assert "SECRET=hush" in shown
+
+
+def test_a_service_is_limited_in_memory_and_its_files_are_its_own(tmp_path: Path) -> None:
+    shown = launch(tmp_path, {}, 100, "/bin/sh", "-c", "ulimit -d; umask")
+    assert shown.split() == [str(100 * 1024), "0077"]
+    assert launch(tmp_path, {}, 0, "/bin/sh", "-c", "ulimit -d").strip() != str(100 * 1024)
+
+
+def test_what_a_killed_program_left_behind_is_ended(tmp_path: Path) -> None:
+    master = subprocess.Popen([sys.executable, "-c", MASTER], stdout=subprocess.PIPE, text=True, process_group=0)
+    assert master.stdout
+    worker = int(master.stdout.readline())
+    launch(tmp_path, {}, 0, "/bin/true")
+    assert master.poll() is None, "a program that lives keeps its workers"
+    os.kill(worker, 0)
+    master.send_signal(signal.SIGKILL)
+    master.wait()
+    os.kill(worker, 0)
+    launch(tmp_path, {}, 0, "/bin/true")
+    deadline = time.monotonic() + 5
+    while _runs(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    master.stdout.close()
+
+
+def _runs(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,105 @@
+"""What a killed operation leaves, and what the next one makes of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from terrace.engine import journal
+from terrace.engine.errors import StateError
+from terrace.engine.journal import Journal
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> tuple[Path, Path]:
+    checkpoint = tmp_path / "dev.json"
+    checkpoint.write_bytes(b"{}")
+    return tmp_path / "journals" / "dev.jsonl", checkpoint
+
+
+def test_what_was_appended_is_read_back(paths: tuple[Path, Path]) -> None:
+    path, checkpoint = paths
+    written = Journal(path, checkpoint, "up")
+    written.append([{"t": "a", "n": 1}, {"t": "b"}], durable=False)
+    written.append([{"t": "c"}])
+    written.close(remove=False)
+    entries = journal.read(path, checkpoint)
+    assert entries
+    assert [entry["t"] for entry in entries] == ["open", "a", "b", "c"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_entries_of_many_threads_are_all_there(paths: tuple[Path, Path]) -> None:
+    path, checkpoint = paths
+    written = Journal(path, checkpoint, "up")
+    threads = [threading.Thread(target=lambda n=n: written.append([{"t": "x", "n": n}])) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    written.close(remove=False)
+    entries = journal.read(path, checkpoint) or []
+    assert sorted(entry["n"] for entry in entries if entry["t"] == "x") == list(range(20))
+
+
+def test_a_line_that_was_cut_off_never_was(paths: tuple[Path, Path]) -> None:
+    path, checkpoint = paths
+    written = Journal(path, checkpoint, "up")
+    written.append([{"t": "a"}])
+    written.close(remove=False)
+    path.write_bytes(path.read_bytes() + b'[{"t": "b"')
+    assert [entry["t"] for entry in journal.read(path, checkpoint) or []] == ["open", "a"]
+    path.write_bytes(b'[{"t": "op')
+    assert journal.read(path, checkpoint) is None
+
+
+def test_what_is_in_the_checkpoint_already_is_not_read_again(paths: tuple[Path, Path]) -> None:
+    path, checkpoint = paths
+    written = Journal(path, checkpoint, "up")
+    written.append([{"t": "a"}])
+    written.folded(b"new")
+    written.close(remove=False)
+    assert journal.read(path, checkpoint) is not None, "the new checkpoint is not there yet"
+    checkpoint.write_bytes(b"new")
+    assert journal.read(path, checkpoint) is None
+    journal.remove(path)
+    assert not path.exists()
+
+
+def test_a_journal_of_another_checkpoint_is_refused_and_kept(paths: tuple[Path, Path]) -> None:
+    path, checkpoint = paths
+    Journal(path, checkpoint, "up").close(remove=False)
+    checkpoint.write_bytes(b"changed by another")
+    with pytest.raises(StateError, match="changed since") as refused:
+        journal.read(path, checkpoint)
+    assert refused.value.fix
+    assert path.exists()
+
+
+@pytest.mark.parametrize("line", ["{broken", '{"t": "a"}', '[{"no": "kind"}]', '[{"t": "step"}]'])
+def test_a_damaged_journal_is_named_with_its_line(paths: tuple[Path, Path], line: str) -> None:
+    path, checkpoint = paths
+    path.parent.mkdir()
+    path.write_text(line + "\n")
+    with pytest.raises(StateError) as damaged:
+        journal.read(path, checkpoint)
+    assert str(path) in str(damaged.value.where)
+
+
+def test_a_journal_that_is_done_goes(paths: tuple[Path, Path]) -> None:
+    path, checkpoint = paths
+    checkpoint.unlink()
+    Journal(path, checkpoint, "up").close(remove=True)
+    assert not path.exists()
+    assert journal.digest(checkpoint) == ""
+
+
+def test_two_operations_never_share_a_journal(paths: tuple[Path, Path]) -> None:
+    path, checkpoint = paths
+    Journal(path, checkpoint, "up").close(remove=False)
+    with pytest.raises(FileExistsError):
+        Journal(path, checkpoint, "up")
+    assert json.loads(path.read_text().splitlines()[0])[0]["operation"] == "up"
