@@ -20,8 +20,11 @@ MEBIBYTE = 1024 * 1024
 def end_leftovers() -> None:
     """End what a killed program of this user has left behind: processes whose group's leader is gone.
 
-    They may hold its port, as nginx's workers do. systemd does this by itself, supervisor doesn't.
+    They may hold its port, as nginx's workers do. systemd does this by itself, supervisor doesn't. Only for a user
+    that is the service's alone.
     """
+    if os.getuid() == 0:
+        return
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
             if folder.stat().st_uid == os.getuid() and not alive(group_of(int(folder.name))):

@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+PYTHON = "/usr/bin/python3"
+USER = 64999
 LAUNCHER = Path(__file__).parents[2] / "ansible" / "roles" / "base" / "files" / "launch.py"
 # A program whose worker goes on without it, as nginx's workers do.
 MASTER = "import os, time; worker = os.fork(); worker and print(worker, flush=True); time.sleep(60)"
@@ -18,8 +19,19 @@ MASTER = "import os, time; worker = os.fork(); worker and print(worker, flush=Tr
 def launch(folder: Path, environment: dict[str, str], memory_mb: int, *command: str) -> str:
     file = folder / "environment.json"
     file.write_text(json.dumps(environment))
+    for path in (file, *list(file.parents)[:3]):
+        path.chmod(0o755)
+    # As a user that nothing else runs as: the launcher ends what has lost its leader among its user's processes.
     done = subprocess.run(
-        [sys.executable, LAUNCHER, file, str(memory_mb), *command], capture_output=True, text=True, check=True
+        [PYTHON, "-", file, str(memory_mb), *command],
+        input=LAUNCHER.read_text(),
+        user=USER,
+        group=USER,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout
 
@@ -37,7 +49,9 @@ def test_a_service_is_limited_in_memory_and_its_files_are_its_own(tmp_path: Path
 
 
 def test_what_a_killed_program_left_behind_is_ended(tmp_path: Path) -> None:
-    master = subprocess.Popen([sys.executable, "-c", MASTER], stdout=subprocess.PIPE, text=True, process_group=0)
+    master = subprocess.Popen(
+        [PYTHON, "-c", MASTER], stdout=subprocess.PIPE, text=True, process_group=0, user=USER, group=USER, cwd="/"
+    )
     assert master.stdout
     worker = int(master.stdout.readline())
     launch(tmp_path, {}, 0, "/bin/true")
