@@ -19,7 +19,7 @@ demo: $(READY) ## Bring the platform up on this machine and run a real ML projec
 
 test: check ## Check everything, then run all tests, those against the live platform too
 	$(RUN) pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
-	$(UV) run --frozen --project examples/flights --directory examples/flights pytest
+	$(UV) run --frozen --group dev --directory examples/flights pytest
 
 check: $(READY) ## Check style, types, roles, and that generated pages are up to date
 	$(RUN) ruff check .
