@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -74,7 +73,7 @@ def test_a_line_is_printed_without_syslogs_header(
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, "ACCESS_LOG_SOCKET": str(tmp_path / "log.sock")}
+    environment = {"ACCESS_LOG_SOCKET": str(tmp_path / "log.sock")}
     with subprocess.Popen(
         [sys.executable, access_log.__file__], env=environment, stdout=subprocess.PIPE, text=True
     ) as program:

@@ -171,6 +171,16 @@ def test_a_registry_that_is_away_changes_nothing_and_is_said(world: World) -> No
     assert metric("registry_up") == 1
 
 
+def test_nothing_is_deployed_while_the_registry_is_away(world: World) -> None:
+    world.deploy("m", "1")
+    world.restart()
+    world.registry.away = True
+    world.server.history.clear()
+    world.sync.look()
+    assert world.server.history == []
+    assert world.health.served == {"m": "1"}
+
+
 def test_failures_outlast_a_registry_that_is_away(world: World) -> None:
     world.server.broken.add("1")
     world.deploy("m", "1")

@@ -97,15 +97,22 @@ def test_a_service_that_does_not_start_shows_its_last_log_lines(changed: Platfor
     assert "bind() to 203.0.113.9" in said
 
 
-def test_destroy_after_a_failed_up_leaves_nothing(tmp_path: Path) -> None:
-    """The packages can't be had, so `up` ends half-way; its remains are removed all the same."""
+@pytest.fixture
+def broken(tmp_path: Path) -> Iterator[Platform]:
+    """An environment whose packages can't be had, so that `up` ends half-way."""
     project = make_project(tmp_path, "broken", 2 * PORT_SHIFT)
     text = project.stack_file.read_text(encoding="utf-8")
     name, index = "    name: platform\n", "    network: {package_index: 'http://127.0.0.1:9/simple'}\n"
+    assert name in text
     project.stack_file.write_text(text.replace(name, name + index), encoding="utf-8")
-    failed = project.terrace("up", "broken", "--yes", check=False)
+    yield project
+    project.terrace("destroy", "broken", "--yes", "--delete-data")
+
+
+def test_destroy_after_a_failed_up_leaves_nothing(broken: Platform) -> None:
+    failed = broken.terrace("up", "broken", "--yes", check=False)
     assert failed.returncode == 1
     assert "No matching distribution found for uv" in failed.stderr + failed.stdout
     assert folders("broken")
-    project.terrace("destroy", "broken", "--yes", "--delete-data")
+    broken.terrace("destroy", "broken", "--yes", "--delete-data")
     assert (folders("broken"), users("broken"), processes("broken")) == ([], [], [])
