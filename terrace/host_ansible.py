@@ -82,7 +82,7 @@ def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
         _write(folder / "env" / "extravars", json.dumps(literal(variables)))
         _write(folder / "inventory" / "hosts.json", json.dumps(_inventory(task.host)))
         events = _Events()
-        runner = ansible_runner.run(
+        runner = ansible_runner.interface.init_runner(
             private_data_dir=str(folder),
             playbook=str(ANSIBLE / "playbooks" / "role.yml"),
             cmdline=" ".join(options) or None,
@@ -90,6 +90,9 @@ def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
             event_handler=events.take,
             quiet=True,
         )
+        # By default it forks a terminal, which now and then fails in a process with gRPC's threads, as Pulumi's is.
+        runner.runner_mode = "subprocess"
+        runner.run()
         if runner.status != "successful":
             raise events.error(task, runner.status)
         return events.changes
@@ -120,8 +123,8 @@ class _Events:
             self.text = _message(data.get("res", {}))
         elif kind == "playbook_on_stats":
             self.changes = sum(data.get("changed", {}).values())
-        elif kind == "error" and not self.text:
-            self.text = str(event.get("stdout", ""))
+        elif kind in ("error", "verbose") and not self.name:  # what Ansible, or Python, says outside of any task
+            self.text = str(event.get("stdout", "")) or self.text
         return False
 
     def error(self, task: Task, status: str) -> OperationError:

@@ -74,7 +74,7 @@ class Session:
         result = self.run(operation)
         if self.as_json:
             results.print_json(results.result_document(self.env, result))
-        else:
+        elif result.ok or result.summary:
             results.print_summary(result, time.monotonic() - start)
         self.exit_on_failure(operation, result)
         return result

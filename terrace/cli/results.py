@@ -20,6 +20,7 @@ PLAN_WORDS = {op: f"to {op}" for op in ("create", "update", "delete", "replace")
 # The halves of a replacement, which the step `replace` stands for.
 HALVES = frozenset({"create-replacement", "delete-replaced"})
 DYNAMIC = "pulumi-python:dynamic/"  # what Pulumi puts before the types of resources that Python code handles
+LOCKED = "the stack is currently locked"  # the Pulumi CLI's words
 MAX_VALUE = 80  # characters of a property's value in a plan
 
 
@@ -109,6 +110,8 @@ def _as_error(error: ResourceError, again: str) -> OperationError:
     where = str(resource_name(error.urn)) if error.urn else "the program"
     says_how = "fix: " in error.message  # a provider of ours has said it already
     fix = None if says_how or not again else f"remove the cause and run `{again}` again; what is done stays done"
+    if LOCKED in error.message:
+        fix = "wait for the other operation; if it surely isn't running any more, unlock the stack with `terrace cancel`"
     return OperationError(error.message.strip(), where=where, fix=fix)
 
 

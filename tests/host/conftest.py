@@ -69,7 +69,7 @@ class Platform:
 def make_project(folder: Path, environment: str, port_shift: int) -> Platform:
     """Copy the stacks into ``folder`` with an environment like ``local``, every port shifted by ``port_shift``."""
     shutil.copy(ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
-    shutil.copytree(ROOT / "stacks", folder / "stacks", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "stacks", folder / "stacks", ignore=shutil.ignore_patterns("__pycache__", ".venv"))
     local = (ROOT / "stacks" / "Pulumi.local.yaml").read_text(encoding="utf-8")
     stack_file = folder / "stacks" / f"Pulumi.{environment}.yaml"
     stack_file.write_text(re.sub(r"(?m)^encryptionsalt:.*\n", "", local) + _ports(port_shift), encoding="utf-8")
