@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import subprocess
 import sys
@@ -90,4 +91,5 @@ def test_the_program_prints_each_line_at_once(program: subprocess.Popen[str], tm
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nginx:
         nginx.connect(str(tmp_path / "log.sock"))
         nginx.send(b"<190>Nov 24 01:02:03 nginx: GET /")
+        assert select.select([program.stdout], [], [], 5)[0], "the line is held back"
         assert program.stdout.readline() == "GET /\n"
