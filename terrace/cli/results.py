@@ -111,7 +111,7 @@ def _as_error(error: ResourceError, again: str) -> OperationError:
     says_how = "fix: " in error.message  # a provider of ours has said it already
     fix = None if says_how or not again else f"remove the cause and run `{again}` again; what is done stays done"
     if LOCKED in error.message:
-        fix = "wait for the other operation; if it surely isn't running any more, unlock the stack with `terrace cancel`"
+        fix = "wait for the other operation; if it surely isn't running any more, unlock it with `terrace cancel`"
     return OperationError(error.message.strip(), where=where, fix=fix)
 
 

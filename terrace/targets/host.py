@@ -104,9 +104,7 @@ class HostTarget(Target):
         """Return what ``ansible-playbook playbooks/site.yml`` needs to do the same without Pulumi."""
         roles: pulumi.Output[list[dict[str, Any]]] = pulumi.Output.from_input(self.roles)
         return roles.apply(
-            lambda known: {
-                "all": {"hosts": {"host": {"ansible_connection": "local", "terrace_roles": literal(known)}}}
-            }
+            lambda known: {"all": {"hosts": {"host": {"ansible_connection": "local", "terrace_roles": literal(known)}}}}
         )
 
     @property

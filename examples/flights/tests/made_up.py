@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 from flights.schedule import ZONE
 from flights.statistics import reference
 

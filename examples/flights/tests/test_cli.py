@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_up import batch
-
 from flights import cli, source
+from made_up import batch
 
 PROJECT = Path(__file__).parents[1]
 

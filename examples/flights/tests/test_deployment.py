@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from test_settings import GATEWAY
-
 from flights import deployment, tracking
 from flights.errors import DeploymentError, FlightsError, ServiceError, SettingsError
+from test_settings import GATEWAY
 
 ROWS = pd.DataFrame({"distance": [1.0, 2.0]})
 

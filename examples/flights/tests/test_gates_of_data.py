@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
-from made_up import batch
-
 from flights.schemas import schema_failures
 from flights.statistics import make_reference, profile, reference, stability_index, statistics_failures
+from made_up import batch
 
 Tables = dict[str, pd.DataFrame]
 

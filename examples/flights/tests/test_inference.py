@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import requests
-from made_up import flight, flights_table, utc
-
 from flights.definitions import MODEL_FEATURES, VIEWS
 from flights.errors import KnownLaterError, ServiceError
 from flights.inference import Platform, infer_request
 from flights.schedule import KEYS, spine
 from flights.settings import Gateway
+from made_up import flight, flights_table, utc
 
 
 class Answers:
@@ -42,7 +41,7 @@ def platform(monkeypatch: pytest.MonkeyPatch, status: int, body: Any) -> tuple[P
 
 def online(known_at: str, count: int = 1) -> dict[str, Any]:
     """Return a feature server's answer; every feature is missing but the temperature."""
-    values: dict[str, Any] = {key: "a key" for key in KEYS}
+    values: dict[str, Any] = dict.fromkeys(KEYS, "a key")
     for view in VIEWS:
         values |= {f"{view.table}__{name}": None for name in view.features}
         values[f"{view.table}__known_at"] = int(utc(known_at).timestamp())
@@ -59,7 +58,11 @@ def test_missing_numbers_travel_as_null_and_text_as_bytes() -> None:
     carrier, temperature = request["inputs"]
     assert (carrier["name"], carrier["datatype"], carrier["data"]) == ("carrier", "BYTES", ["UA", "B6"])
     assert carrier["parameters"] == {"content_type": "str"}
-    assert (temperature["name"], temperature["datatype"], temperature["data"]) == ("weather__temp", "FP64", [None, 70.5])
+    assert (temperature["name"], temperature["datatype"], temperature["data"]) == (
+        "weather__temp",
+        "FP64",
+        [None, 70.5],
+    )
     assert carrier["shape"] == temperature["shape"] == [2, 1]
     json.dumps(request, allow_nan=False)
 
@@ -127,5 +130,5 @@ def test_features_come_in_the_models_order_with_missing_values_as_numbers(monkey
 def test_an_online_feature_from_after_the_moment_of_prediction_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = spine(flights_table(flight("2013-07-04 14:30")))
     asked, _ = platform(monkeypatch, 200, online("2013-07-04 13:00"))
-    with pytest.raises(KnownLaterError, match="online features: .* from after the prediction"):
+    with pytest.raises(KnownLaterError, match=r"online features: .* from after the prediction"):
         asked.features(planned)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from made_up import utc
-
 from flights import model, store
 from flights.definitions import MODEL_FEATURES, STORED_FEATURES
 from flights.errors import KnownLaterError
 from flights.known import SCHEDULED, epoch_seconds, refuse_known_later, refuse_later_rows
 from flights.schedule import KEYS, SCHEDULE_FEATURES
+from made_up import utc
 
 LATER = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "late", "tailnum"]
 PARAMETERS = {"max_iter": 1}
@@ -124,7 +123,7 @@ def test_the_join_asks_for_all_stored_features_and_each_views_moment() -> None:
 def test_a_row_known_one_second_after_the_moment_is_refused_and_the_view_is_named() -> None:
     moment = pd.Series([utc("2013-07-04 12:30"), utc("2013-07-04 13:30")])
     seconds = epoch_seconds(moment)
-    frame = pd.DataFrame({"at": moment, "dest__known_at": seconds, "carrier__known_at": seconds + [0, 1]})
+    frame = pd.DataFrame({"at": moment, "dest__known_at": seconds, "carrier__known_at": seconds + pd.Series([0, 1])})
     with pytest.raises(KnownLaterError, match=r"1 row\(s\) hold features of carrier"):
         refuse_later_rows(frame, "at", "test")
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-
 from flights import model, model_steps, tracking
 from flights.definitions import MODEL_FEATURES
 from flights.errors import FlightsError, GateError

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 from flights import source
 from flights.known import KNOWN_LATER
 from flights.schedule import KEYS, departure, label, spine

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from flights.errors import FlightsError, SettingsError
 from flights.runs import Run, load_steps, run_locally
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import flight, flights_table, utc
-
 from flights.known import KNOWN_LATER
 from flights.schedule import CATEGORIES, KEYS, SCHEDULE_FEATURES, departure, label, spine
+from made_up import flight, flights_table, utc
 
 
 def planned(*leaves: str, **other: object) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from flights.errors import SettingsError
 from flights.settings import Configuration, FeatureDatabase, Gateway, require
 

@@ -7,11 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import flight, flights_table, utc, weather
-
 from flights.known import KNOWN_AT, epoch_seconds
 from flights.schedule import spine
 from flights.tables import departures_table, history_table, hours_of, weather_table
+from made_up import flight, flights_table, utc, weather
 
 HOURS = pd.date_range(utc("2013-07-04 00:00"), utc("2013-07-05 00:00"), freq="h")
 
