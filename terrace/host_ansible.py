@@ -22,6 +22,8 @@ ANSIBLE = Path(__file__).parents[1] / "ansible"
 _AT_A_TIME = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 FOLDER_PREFIX = "terrace-run-"  # and the number of the process
 MANIFESTS = Path("/etc/terrace")
+DATA = Path("/var/lib/terrace")
+MOST_CHARACTERS = 10_000  # of what a failed task said; log lines of several processes fit
 SHORTEST_SECRET = 8  # shorter values are no secrets, and redacting them would make errors unreadable
 
 
@@ -70,6 +72,13 @@ def check(task: Task) -> int:
 def remove(task: Task, *, delete_data: bool) -> int:
     """Remove what the role made; return the number of changes."""
     return _run(task, {"terrace_state": "absent", "terrace_delete_data": delete_data})
+
+
+def remove_data(host: Mapping[str, Any], environment: str) -> None:
+    """Remove the data that earlier removals left on the host, with the users that own it."""
+    if (DATA / environment).exists():
+        variables = {"terrace_environment": environment}
+        remove(Task(host, environment, "host", "host", variables, digest=""), delete_data=True)
 
 
 def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
@@ -140,7 +149,7 @@ def _message(result: Mapping[str, Any]) -> str:
             return _message(item)
     parts = [str(result.get(name, "")).strip() for name in ("msg", "stderr", "stdout")]
     said = [part for part in parts if part and part != "non-zero return code"]
-    return "\n".join(dict.fromkeys(said))[-4000:]
+    return "\n".join(dict.fromkeys(said))[-MOST_CHARACTERS:]
 
 
 def redact(text: str, variables: Mapping[str, Any]) -> str:

@@ -95,6 +95,7 @@ class Route:
         auth: ``gateway`` when the gateway asks for an account, ``own`` when the workload itself does.
         keep_path: Whether the workload sees the path as the client sent it.
         body_mb: The largest request body (MiB) that is let through.
+        hidden: Paths below it that are not let through: what is for the machine alone.
     """
 
     path: str
@@ -102,6 +103,7 @@ class Route:
     auth: Literal["gateway", "own"]
     keep_path: bool = False
     body_mb: int = 16
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

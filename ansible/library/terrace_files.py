@@ -18,13 +18,13 @@ description:
   - Of the folders in O(only), whatever is not listed is removed; folders named __pycache__ are left alone.
 options:
   folders:
-    description: Folders, upper ones first, each with path, owner (a user and its group), and mode.
+    description: Folders, upper ones first, each with path, owner, mode, and optionally group (the owner's by default).
     type: list
     elements: dict
     default: []
   files:
     description:
-      - Files, each with path, content, owner, mode, and optionally the folder that its path begins at.
+      - Files, each with path, content, owner, mode, and optionally group, and the folder that its path begins at.
       - Folders between a file and one in O(only) are made.
     type: list
     elements: dict
@@ -37,11 +37,13 @@ options:
 author: [Terrace]
 """
 
+FOLDER_MODES = {"0600": "0700", "0640": "0750", "0644": "0755"}  # of the folders between, by the files' mode
 
-def _owner(name: str) -> tuple[int, int] | None:
+
+def _owner(wanted: dict) -> tuple[int, int] | None:
     """Return uid and gid; in check mode the user may not be there yet."""
     try:
-        return pwd.getpwnam(name).pw_uid, grp.getgrnam(name).gr_gid
+        return pwd.getpwnam(wanted["owner"]).pw_uid, grp.getgrnam(wanted.get("group", wanted["owner"])).gr_gid
     except KeyError:
         return None
 
@@ -52,7 +54,7 @@ def _differs(path: Path, wanted: dict) -> bool:
     except FileNotFoundError:
         return True
     attributes = (status.st_uid, status.st_gid), status.st_mode & 0o7777
-    if attributes != (_owner(wanted["owner"]), int(wanted["mode"], 8)):
+    if attributes != (_owner(wanted), int(wanted["mode"], 8)):
         return True
     if "content" not in wanted:
         return not path.is_dir()
@@ -62,7 +64,7 @@ def _differs(path: Path, wanted: dict) -> bool:
 def _make(folder: dict) -> None:
     path = Path(folder["path"])
     path.mkdir(mode=0o700, exist_ok=True)
-    os.chown(path, *_owner(folder["owner"]))
+    os.chown(path, *_owner(folder), follow_symlinks=False)
     path.chmod(int(folder["mode"], 8))
 
 
@@ -72,7 +74,7 @@ def _write(file: dict) -> None:
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         stream.write(file["content"].encode())
-    os.chown(new, *_owner(file["owner"]))
+    os.chown(new, *_owner(file))
     new.chmod(int(file["mode"], 8))
     new.replace(path)
 
@@ -83,7 +85,8 @@ def _between(files: list[dict], only: list[Path]) -> list[dict]:
     for file in files:
         for parent in Path(file["path"]).parents:
             if any(root in parent.parents for root in only):
-                found[str(parent)] = {"path": str(parent), "owner": file["owner"], "mode": "0700"}
+                found[str(parent)] = {**file, "path": str(parent), "mode": FOLDER_MODES[file["mode"]]}
+                del found[str(parent)]["content"]
     return [found[path] for path in sorted(found)]
 
 

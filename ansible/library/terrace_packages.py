@@ -23,6 +23,7 @@ description:
 options:
   environment: {description: The environment., type: str, required: true}
   packages: {description: Names of packages., type: list, elements: str, required: true}
+  proxy: {description: HTTP proxy for downloads; empty for none., type: str, default: ""}
 author: [Terrace]
 """
 
@@ -102,12 +103,17 @@ def main() -> None:
         argument_spec={
             "environment": {"type": "str", "required": True},
             "packages": {"type": "list", "elements": "str", "required": True},
+            "proxy": {"type": "str", "default": "", "no_log": True},
         },
         supports_check_mode=True,
     )
+    if module.params["proxy"]:
+        os.environ |= {"http_proxy": module.params["proxy"], "https_proxy": module.params["proxy"]}
     note = Path(f"/etc/terrace/{module.params['environment']}/manifest.d/packages")
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if not module.check_mode and POLICY.exists() and POLICY.read_text() == POLICY_TEXT:
+            POLICY.unlink()  # an installation that was cut short has left it
         try:
             missing = _missing(module.params["packages"])
             if missing and not module.check_mode:

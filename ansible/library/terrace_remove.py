@@ -112,6 +112,18 @@ def _remove(file: Path, environment: str, delete_data: bool) -> None:
     file.with_suffix(".converged").unlink(missing_ok=True)
 
 
+def _remove_kept_data(environment: str) -> None:
+    """Remove data that earlier removals kept, and the users that were kept as its owners."""
+    for folder in Path("/var/lib/terrace", environment).glob("*"):
+        try:
+            owner = pwd.getpwuid(folder.lstat().st_uid).pw_name
+        except KeyError:
+            owner = ""
+        _remove_path(folder)
+        if owner.startswith(f"terrace-{environment}-"):
+            _remove_user(owner)
+
+
 def main() -> None:
     """Remove the entry, or all of them."""
     module = AnsibleModule(
@@ -128,6 +140,8 @@ def main() -> None:
     if not module.check_mode:
         for file in files:
             _remove(file, environment, module.params["delete_data"])
+        if module.params["delete_data"] and not module.params["entry"]:
+            _remove_kept_data(environment)
     module.exit_json(changed=bool(files), removed=[file.stem for file in files])
 
 

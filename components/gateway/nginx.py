@@ -88,7 +88,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload
             "CERTIFICATE_FOLDER": "$(DATA)/tls",
             "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((spec.address, "localhost", "127.0.0.1"))),
         },
-        probe=Probe("status", "/status"),
+        probe=Probe("status", "/status", timeout_seconds=30),
         metrics=(Metrics("metrics"),),
     )
 

@@ -95,7 +95,7 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
             },
             secrets={"TIMER_PASSWORD": account.password, **project},
             probe=Probe("http", "/health"),
-            routes=(Route(PATH, "http", auth="own", body_mb=spec.bundle_mb),),
+            routes=(Route(PATH, "http", auth="own", body_mb=spec.bundle_mb, hidden=("metrics",)),),
             metrics=(Metrics("http"),),
             downloads=True,
         )

@@ -101,7 +101,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
             },
             secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password},
             probe=Probe("http", "/v2/health/live"),
-            routes=(Route(PATH, "http", auth="gateway"),),
+            routes=(Route(PATH, "http", auth="gateway", hidden=("v2/repository",)),),
             metrics=(Metrics("metrics"), Metrics("sync")),
             downloads=True,
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder, Yes
+
+if TYPE_CHECKING:
+    from terrace.cli.operations import Session
 
 DELETE_DATA = "TERRACE_DELETE_DATA"  # read by the host's provider when it deletes
 
@@ -37,3 +40,14 @@ def destroy(
     if delete_data:
         os.environ[DELETE_DATA] = "1"
     session.change("destroy")
+    if delete_data:
+        _delete_left_data(session)
+
+
+def _delete_left_data(session: Session) -> None:
+    """Delete data that an earlier destroy has kept: the state doesn't know of it any more."""
+    from terrace import config, host_ansible
+
+    spec = config.load(session.root, session.env).spec
+    for host in spec.hosts if spec.target == "host" else ():
+        host_ansible.remove_data(host.model_dump(mode="json"), session.env)

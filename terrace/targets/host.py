@@ -38,7 +38,8 @@ class HostTarget(Target):
             "terrace_proxy": self._proxy or "",
         }
         host = blueprint.hosts[0]
-        self.roles: list[dict[str, Any]] = []
+        whose = {"terrace_environment": blueprint.environment, "host_project": pulumi.get_project()}
+        self.roles: list[dict[str, Any]] = [{"role": "host", "instance": "host", "variables": whose}]
         self._host = Host(
             "host",
             connection=host.model_dump(mode="json"),
@@ -205,6 +206,7 @@ def _edges(workload: Workload) -> dict[str, Any]:
                 "auth": route.auth,
                 "keep_path": route.keep_path,
                 "body_mb": route.body_mb,
+                "hidden": list(route.hidden),
             }
             for route in workload.routes
         ],

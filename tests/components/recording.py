@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +84,28 @@ def blueprint(tier: int, folder: Path) -> Blueprint:
     return resolve(config.parse(stackfile.read(changed, file.name), ENVIRONMENT, catalog, table), table, catalog)
 
 
-def plan(wanted: Blueprint) -> list[Recorded]:
-    """Build the platform on the recorder and return all that was asked for, in the order of their URNs."""
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of all plans: an ``asyncio.run`` of an earlier test leaves the thread none.
+
+    It is never closed, which would end Pulumi's threads, whose own loops nobody closes.
+    """
+    return asyncio.new_event_loop()
+
+
+def _ignore(_built: platform.Platform) -> None:
+    """Look at nothing."""
+
+
+def plan(wanted: Blueprint, look: Callable[[platform.Platform], Any] = _ignore) -> list[Recorded]:
+    """Build the platform on the recorder and return all that was asked for, in the order of their URNs.
+
+    ``look`` sees the platform while outputs can still be waited for; an output that it returns is.
+    """
     recorder = Recorder()
+    asyncio.set_event_loop(_loop())
     pulumi.runtime.set_mocks(recorder.mocks, project="terrace", stack=ENVIRONMENT, monitor=recorder)
-    pulumi.runtime.test(lambda: platform.build(wanted) and None)()
+    pulumi.runtime.test(lambda: look(platform.build(wanted)))()
     return sorted(recorder.recorded, key=lambda resource: resource.urn)
 
 

@@ -35,6 +35,13 @@ def test_an_account_is_let_in(gateway: requests.Session, outputs: dict[str, Any]
     assert gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + path, timeout=30).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/pipelines/metrics", "/serving/v2/repository/index"])
+def test_what_is_for_the_machine_alone_is_not_let_through(
+    gateway: requests.Session, outputs: dict[str, Any], path: str
+) -> None:
+    assert gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + path, timeout=30).status_code == 404
+
+
 def test_the_index_links_to_every_service(gateway: requests.Session, outputs: dict[str, Any]) -> None:
     page = gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + "/", timeout=30).text
     for path in ("/mlflow/", "/feast/", "/serving/", "/prometheus/", "/alertmanager/", "/pipelines/"):

@@ -39,12 +39,15 @@ def test_destroy_keeps_the_data_and_up_finds_it_again(platform: Platform) -> Non
     assert processes(ENVIRONMENT) == []
     assert _open_ports() & ports == set()
     assert folders(ENVIRONMENT) == [DATA]
+    assert {DATA / "mlflow", DATA / "postgres"} <= set(DATA.iterdir())
     platform.terrace("up", ENVIRONMENT, "--yes")
     assert _experiments(platform.outputs()) == before
 
 
-def test_destroy_with_the_data_leaves_nothing(platform: Platform) -> None:
+def test_data_that_was_kept_can_be_deleted_later(platform: Platform) -> None:
     ports = set(listeners(ENVIRONMENT))
+    platform.terrace("destroy", ENVIRONMENT, "--yes")
+    assert folders(ENVIRONMENT) == [DATA]
     platform.terrace("destroy", ENVIRONMENT, "--yes", "--delete-data")
     assert (processes(ENVIRONMENT), users(ENVIRONMENT), folders(ENVIRONMENT)) == ([], [], [])
     assert _open_ports() & ports == set()

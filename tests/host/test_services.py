@@ -55,8 +55,8 @@ def test_only_the_service_reads_its_files(host: Host, service: str) -> None:
         if "__pycache__" in path.parts:
             continue
         found = path.lstat()
-        assert stat.S_IMODE(found.st_mode) == (0o700 if path.is_dir() else 0o600), path
-        assert path.owner() == user, path
+        assert stat.S_IMODE(found.st_mode) == (0o750 if path.is_dir() else 0o640), path
+        assert (path.owner(), path.group()) == ("root", user), path
     data = host.file(f"/var/lib/terrace/{ENVIRONMENT}/{service}")
     assert (data.user, data.mode) == (user, 0o700)
     software = Path("/opt/terrace", ENVIRONMENT, service)
@@ -92,3 +92,10 @@ def test_services_of_the_distribution_were_not_started() -> None:
         ).stdout.split()
         owners = {Path(f"/proc/{pid}").owner() for pid in found}
         assert all(owner.startswith("terrace-") for owner in owners), f"{program} runs as {owners}"
+
+
+def _runs(folder: Path, program: str) -> bool:
+    try:
+        return (folder / "comm").read_text().strip() == program[:15]
+    except OSError:
+        return False

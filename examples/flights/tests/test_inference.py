@@ -101,10 +101,14 @@ def test_no_answer_is_an_error_that_names_the_service(monkeypatch: pytest.Monkey
         asked.predict("m", pd.DataFrame({"distance": [1.0]}))
 
 
-@pytest.mark.xfail(strict=True, raises=requests.JSONDecodeError, reason="a page instead of JSON is not caught")
-def test_an_answer_that_is_not_json_is_an_error_that_names_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, _ = platform(monkeypatch, 200, "<html>starting</html>")
-    with pytest.raises(ServiceError):
+@pytest.mark.parametrize("body", ["<html>starting</html>", "[1]", "null"])
+def test_an_answer_that_is_not_a_json_object_is_an_error_that_names_the_service(
+    monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    asked, _ = platform(monkeypatch, 200, body)
+    with pytest.raises(
+        ServiceError, match=r"https://platform\.test/serving/v2/models/m/infer: the answer is not a JSON"
+    ):
         asked.predict("m", pd.DataFrame({"distance": [1.0]}))
 
 

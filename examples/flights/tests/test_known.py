@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from flights import model, store
-from flights.definitions import MODEL_FEATURES, STORED_FEATURES
+from flights.definitions import MODEL_FEATURES, STORED_FEATURES, VIEWS
 from flights.errors import KnownLaterError
 from flights.known import SCHEDULED, epoch_seconds, refuse_known_later, refuse_later_rows
 from flights.schedule import KEYS, SCHEDULE_FEATURES
@@ -113,11 +113,12 @@ def test_the_join_gives_rows_known_in_time_under_the_models_names() -> None:
 
 def test_the_join_asks_for_all_stored_features_and_each_views_moment() -> None:
     answer = joined("2013-07-04 12:00")
-    feast = FakeFeast(answer.assign(**{f"flights_{name}": 1.0 for name in STORED_FEATURES}))
+    moments = {f"{view.table}__known_at": answer["flights_weather__known_at"] for view in VIEWS}
+    feast = FakeFeast(answer.assign(**{f"flights_{name}": 1.0 for name in STORED_FEATURES}, **moments))
     store.history(feast, "SELECT 1")  # type: ignore[arg-type]
     assert feast.asked is not None
-    moments = [name for name in feast.asked["features"] if name.endswith(":known_at")]
-    assert moments == [f"flights_{view}:known_at" for view in ("weather", "departures", "carrier", "dest")]
+    asked = [name for name in feast.asked["features"] if name.endswith(":known_at")]
+    assert asked == [f"flights_{view}:known_at" for view in ("weather", "departures", "carrier", "dest")]
 
 
 def test_a_row_known_one_second_after_the_moment_is_refused_and_the_view_is_named() -> None:
@@ -131,12 +132,13 @@ def test_a_row_known_one_second_after_the_moment_is_refused_and_the_view_is_name
 def test_rows_known_in_time_or_without_a_view_pass_and_lose_the_moments() -> None:
     moment = pd.Series([utc("2013-07-04 12:30"), utc("2013-07-04 13:30")])
     known = pd.Series([utc("2013-07-04 12:30").timestamp(), float("nan")])
-    frame = pd.DataFrame({"at": moment, "weather__temp": [1.0, 2.0], "weather__known_at": known})
+    frame = pd.DataFrame({"at": moment, "weather__temp": [1.0, float("nan")], "weather__known_at": known})
     assert refuse_later_rows(frame, "at", "test").columns.tolist() == ["at", "weather__temp"]
 
 
-def test_features_that_do_not_say_when_they_were_known_are_refused() -> None:
-    frame = pd.DataFrame({"at": [utc("2013-07-04")], "weather__temp": [1.0]})
+@pytest.mark.parametrize("others", [{}, {"dest__known_at": 0, "dest__late_rate_3d": 0.1}, {"weather__known_at": None}])
+def test_features_that_do_not_say_when_they_were_known_are_refused(others: dict[str, float | None]) -> None:
+    frame = pd.DataFrame([{"at": utc("2013-07-04"), "weather__temp": 1.0, **others}])
     with pytest.raises(KnownLaterError, match="do not say when they were known"):
         refuse_later_rows(frame, "at", "test")
 

@@ -16,6 +16,8 @@ from .errors import DeploymentError
 CHECKSUMS = "checksums.json"
 LOADER = "mlflow.sklearn"
 FORMAT = "skops"
+FUNCTION_KEYS = frozenset({"env", "loader_module", "model_path", "predict_fn", "python_version", "code"})
+SKLEARN_KEYS = frozenset({"code", "pickled_model", "serialization_format", "skops_trusted_types", "sklearn_version"})
 
 
 def fetch(folder: Path, download: Callable[[Path], None]) -> Path:
@@ -87,9 +89,20 @@ def review(files: Path, trusted_types: frozenset[str]) -> None:
         )
     if function.get("code") or sklearn.get("code"):
         raise DeploymentError("the model brings code of its own along, which is refused")
+    # What MLflow reads besides might lead it elsewhere: `data`, say, to another description in a subfolder.
+    unknown = sorted((function.keys() - FUNCTION_KEYS) | (sklearn.keys() - SKLEARN_KEYS))
+    model_file = function.get("model_path")
+    if unknown or model_file != sklearn.get("pickled_model") or not _is_plain_name(model_file):
+        raise DeploymentError(
+            f"mlflow.sklearn.log_model writes no such description of a model: {', '.join(unknown) or model_file}"
+        )
     unknown = sorted({str(each) for each in sklearn.get("skops_trusted_types") or ()} - trusted_types)
     if unknown:
         raise DeploymentError(
             f"the model holds types that nobody has reviewed: {', '.join(unknown)}; where they are harmless to load, "
             "add them to serving.trusted_types in the stack file"
         )
+
+
+def _is_plain_name(name: object) -> bool:
+    return isinstance(name, str) and Path(name).name == name and name not in ("", ".", "..")

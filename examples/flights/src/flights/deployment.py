@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from flights import tracking
-from flights.errors import DeploymentError, FlightsError
+from flights.errors import DeploymentError
 from flights.inference import Platform
 from flights.settings import Gateway
 
@@ -47,7 +47,7 @@ def promote(name: str, version: str, model: Any, rows: pd.DataFrame) -> float:
         served, _ = platform.predict(name, rows)
         difference = float(np.max(np.abs(np.array(served) - model.predict_proba(rows)[:, 1])))
         check_difference(name, difference)
-    except FlightsError:
+    except BaseException:  # whatever it is, an interrupt too: an unproven version must not stay
         _step_back(client, name, before)
         raise
     return difference

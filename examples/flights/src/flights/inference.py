@@ -98,7 +98,12 @@ class Platform:
                 if response.status_code == requests.codes.unauthorized
                 else "see the service's log",
             )
-        return dict(response.json())
+        try:
+            return dict(response.json())
+        except (TypeError, ValueError) as error:
+            raise ServiceError(
+                "the answer is not a JSON object", where=url, why=response.text[:500], fix="see the service's log"
+            ) from error
 
 
 def infer_request(rows: pd.DataFrame) -> dict[str, Any]:

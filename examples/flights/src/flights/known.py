@@ -75,7 +75,7 @@ def refuse_later_rows(frame: pd.DataFrame, moment: str, where: str) -> pd.DataFr
 
     Args:
         frame: Rows with the moment of prediction, and for each feature view a column ``<view>__known_at`` with
-            seconds since 1970 (missing where the view has no row).
+            seconds since 1970 (missing where the view has no row, and so no features).
         moment: The column that holds the moment of prediction (UTC).
         where: What made the join, for the message.
 
@@ -83,20 +83,26 @@ def refuse_later_rows(frame: pd.DataFrame, moment: str, where: str) -> pd.DataFr
         The frame without the ``known_at`` columns.
 
     Raises:
-        KnownLaterError: A row holds a feature that was known only after its moment of prediction.
+        KnownLaterError: A row holds a feature that was known only after its moment of prediction, or that doesn't say
+            when it was known.
     """
-    columns = [column for column in frame if column.endswith(f"__{KNOWN_AT}")]
-    if not columns:
+    names = [str(column) for column in frame]
+    views = sorted({name.rsplit("__", 1)[0] for name in names if "__" in name})
+    columns = [f"{view}__{KNOWN_AT}" for view in views]
+    if not columns or not set(columns) <= set(names):
         raise KnownLaterError("the features do not say when they were known", where=where, fix="join known_at too")
     predicted_at = epoch_seconds(frame[moment])
-    for column in columns:
+    for view, column in zip(views, columns, strict=True):
+        features = [name for name in names if name.startswith(f"{view}__") and name != column]
         later = frame[column].notna() & (frame[column] > predicted_at)
-        if later.any():
-            raise KnownLaterError(
-                f"{int(later.sum())} row(s) hold features of {column.rsplit('__', 1)[0]} from after the prediction",
-                where=where,
-                fix="give each feature row the moment at which all of it is known as its event_timestamp",
-            )
+        unsaid = frame[column].isna() & frame[features].notna().any(axis=1)
+        for rows, what in ((later, "from after the prediction"), (unsaid, "that do not say when they were known")):
+            if rows.any():
+                raise KnownLaterError(
+                    f"{int(rows.sum())} row(s) hold features of {view} {what}",
+                    where=where,
+                    fix="give each feature row the moment at which all of it is known as its event_timestamp",
+                )
     return frame.drop(columns=columns)
 
 

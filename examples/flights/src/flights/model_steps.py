@@ -138,9 +138,9 @@ def check_gate(evaluation: dict[str, Any], configuration: Configuration) -> None
     auc, baseline = evaluation["model"]["auc"], evaluation["baseline"]["auc"]
     gate = configuration.gate
     reasons = []
-    if auc < gate["minimum_auc"]:
+    if not auc >= gate["minimum_auc"]:  # not "<", which lets NaN pass
         reasons.append(f"AUC {auc:.4f} is below {gate['minimum_auc']}")
-    if auc < baseline + gate["minimum_gain"]:
+    if not auc >= baseline + gate["minimum_gain"]:
         reasons.append(f"AUC {auc:.4f} is not {gate['minimum_gain']} above the baseline's {baseline:.4f}")
     if reasons:
         raise GateError(

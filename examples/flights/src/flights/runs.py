@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -103,6 +105,7 @@ def run_locally(say: Any) -> Path:
 
     Raises:
         FlightsError: A step failed after its retries; the later ones were not run.
+        SettingsError: A step's command cannot be started.
     """
     name, steps = load_steps()
     run_id = datetime.now(tz=UTC).strftime("%Y%m%dT%H%M%S")
@@ -127,17 +130,40 @@ def _run_step(step: dict[str, Any], environment: dict[str, str], say: Any) -> No
     why = ""
     for attempt in range(1, attempts + 1):
         try:
-            result = subprocess.run(step["command"], env=environment, timeout=step.get("timeout"), check=False)
+            code = _exit_code(step["command"], environment, step.get("timeout"))
         except subprocess.TimeoutExpired:
             why = f"no end within {step['timeout']} s"
+        except OSError as error:
+            raise SettingsError(
+                "the command cannot be started",
+                where=step["name"],
+                why=str(error),
+                fix="install it, or mend the pipeline",
+            ) from error
         else:
-            if result.returncode == 0:
+            if code == 0:
                 return
-            why = f"exit code {result.returncode}"
-            if result.returncode == SettingsError.exit_code:
+            why = f"exit code {code}"
+            if code == SettingsError.exit_code:
                 break
         say(f"{step['name']}: attempt {attempt} of {attempts} failed: {why}")
     raise FlightsError("the step failed", where=step["name"], why=why, fix="see its output above")
+
+
+def _exit_code(command: list[str], environment: dict[str, str], seconds: float | None) -> int:
+    """Run a command; when its time is over, end it and all that it started; hand Ctrl-C on, which it may tidy up after.
+
+    Raises:
+        OSError: It cannot be started.
+        subprocess.TimeoutExpired: Its time was over.
+    """
+    with subprocess.Popen(command, env=environment, start_new_session=True) as process:
+        try:
+            return process.wait(seconds)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGKILL)
+            raise
 
 
 def _commit() -> str:

@@ -21,6 +21,10 @@ MLFLOW_VARIABLES = (
     "MLFLOW_TRACKING_PASSWORD",
     "MLFLOW_TRACKING_SERVER_CERT_PATH",
 )
+SECTIONS = {
+    "split": {"train_from", "validate_from", "test_from"},
+    "gate": {"minimum_auc", "minimum_gain"},
+}
 
 
 def require(names: tuple[str, ...]) -> dict[str, str]:
@@ -96,26 +100,31 @@ class Configuration:
         """Read the file.
 
         Raises:
-            SettingsError: It isn't there, or its keys are not exactly those of this class.
+            SettingsError: It isn't there, or its keys are not exactly those of this class and of ``SECTIONS``.
         """
-        content = _mapping(path)
-        expected = {field.name for field in fields(cls)}
-        if set(content) != expected:
-            wrong = ", ".join(sorted(set(content) ^ expected))
-            raise SettingsError(f"missing or unknown: {wrong}", where=str(path), fix=f"keys: {sorted(expected)}")
+        content = _read(path)
+        _check_keys(content, {field.name for field in fields(cls)}, str(path))
+        for section, keys in SECTIONS.items():
+            _check_keys(content[section], keys, f"{path}: {section}")
         return cls(**{**content, "search": tuple(content["search"])})
 
 
-def _mapping(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Any:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise SettingsError(
             "cannot be read", where=str(path), why=str(error), fix="run the command in the project's folder"
         ) from error
+
+
+def _check_keys(content: Any, expected: set[str], where: str) -> None:
+    fix = f"keys: {sorted(expected)}"
     if not isinstance(content, dict):
-        raise SettingsError("is not a mapping", where=str(path), fix="see configuration.yaml of this project")
-    return content
+        raise SettingsError("is not a mapping", where=where, fix=fix)
+    if set(content) != expected:
+        wrong = ", ".join(sorted(map(str, set(content) ^ expected)))
+        raise SettingsError(f"missing or unknown: {wrong}", where=where, fix=fix)
 
 
 def file_hash(path: Path) -> str:

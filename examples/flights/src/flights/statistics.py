@@ -7,6 +7,7 @@ no flight is late any more. The reference is ``reference.json``, made from the t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from importlib import resources
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from flights.schedule import departure, label
-from flights.tables import MAX_WIND_MPH
+from flights.tables import MAX_WIND_MPH, WEATHER
 
 Profile = dict[str, Any]
 SHARES = ("carrier", "origin", "hour")
@@ -27,6 +28,7 @@ LIMITS = {
 }
 MAX_STABILITY_INDEX = 0.25  # above it a distribution counts as changed (the usual reading of this index)
 MIN_WEATHER_COVERAGE = 0.97
+MAX_MISSING_WEATHER_SHARE = 0.2  # of a column's values; 0.10 of the pressures of 2013 are missing
 MAX_WILD_WIND_SHARE = 0.001
 MAX_UNKNOWN_DEST_SHARE = 0.05
 _FLOOR = 1e-4
@@ -40,6 +42,7 @@ def profile(tables: dict[str, pd.DataFrame]) -> Profile:
         "rows": {name: len(table) for name, table in tables.items()},
         "months": {month: _month(rows) for month, rows in flights.groupby(months)},
         "weather_coverage": _coverage(flights, tables["weather"]),
+        "weather_missing": {name: float(tables["weather"][name].isna().mean()) for name in WEATHER},
         "wild_wind_share": float((tables["weather"]["wind_speed"] > MAX_WIND_MPH).mean()),
         "unknown_plane_share": float((~flights["tailnum"].isin(tables["planes"]["tailnum"])).mean()),
         "unknown_dest_share": float((~flights["dest"].isin(tables["airports"]["faa"])).mean()),
@@ -96,21 +99,39 @@ def statistics_failures(batch: Profile, expected: Profile) -> list[str]:
     failures = []
     for month, statistics in batch["months"].items():
         failures += _month_failures(month, statistics, expected)
+    failures += [f"statistics: {month}: no flights" for month in _absent(batch["months"])]
+    failures += _weather_failures(batch)
+    missing = sorted(set(expected["origin"]) - set(batch["weather_coverage"]))
+    if missing:
+        failures.append(f"statistics: no flights from {', '.join(missing)}")
+    if batch["unknown_dest_share"] > MAX_UNKNOWN_DEST_SHARE:
+        failures.append(f"statistics: {batch['unknown_dest_share']:.1%} of flights go to airports not in the table")
+    if batch["unknown_carriers"]:
+        failures.append(f"statistics: carriers not in the table: {', '.join(batch['unknown_carriers'])}")
+    return failures
+
+
+def _absent(months: Iterable[str]) -> list[str]:
+    """Return the months that are missing between the first and the last."""
+    there = sorted(months)
+    if not there:
+        return []
+    return [month for month in pd.period_range(there[0], there[-1], freq="M").astype(str) if month not in there]
+
+
+def _weather_failures(batch: Profile) -> list[str]:
+    failures = []
     for origin, share in batch["weather_coverage"].items():
         if share < MIN_WEATHER_COVERAGE:
             failures.append(
                 f"statistics: weather of {origin} covers {share:.1%} of its hours with flights, at least "
                 f"{MIN_WEATHER_COVERAGE:.0%} is needed"
             )
-    missing = sorted(set(expected["origin"]) - set(batch["weather_coverage"]))
-    if missing:
-        failures.append(f"statistics: no flights from {', '.join(missing)}")
+    for name, share in batch["weather_missing"].items():
+        if name != "wind_gust" and share > MAX_MISSING_WEATHER_SHARE:  # without a gust there is nothing to record
+            failures.append(f"statistics: {share:.1%} of the weather's {name} are missing")
     if batch["wild_wind_share"] > MAX_WILD_WIND_SHARE:
         failures.append(f"statistics: {batch['wild_wind_share']:.2%} of wind speeds are above {MAX_WIND_MPH:.0f} mph")
-    if batch["unknown_dest_share"] > MAX_UNKNOWN_DEST_SHARE:
-        failures.append(f"statistics: {batch['unknown_dest_share']:.1%} of flights go to airports not in the table")
-    if batch["unknown_carriers"]:
-        failures.append(f"statistics: carriers not in the table: {', '.join(batch['unknown_carriers'])}")
     return failures
 
 
