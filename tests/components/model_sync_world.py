@@ -28,7 +28,11 @@ if [ -e "$0.fails" ]; then echo "no solution found at https://me:pa55@index.exam
 SKOPS = {
     "flavors": {
         "python_function": {"loader_module": "mlflow.sklearn", "model_path": "model.skops"},
-        "sklearn": {"serialization_format": "skops", "skops_trusted_types": ["functools.partial"]},
+        "sklearn": {
+            "pickled_model": "model.skops",
+            "serialization_format": "skops",
+            "skops_trusted_types": ["functools.partial"],
+        },
     }
 }
 

@@ -41,6 +41,10 @@ def test_a_skops_model_that_needs_no_trust_is_let_through(tmp_path: Path) -> Non
         ({"flavors": {**SKOPS["flavors"], "sklearn": "skops"}}, "format None, which is refused"),
         (changed("python_function", code="code"), "brings code of its own"),
         (changed("sklearn", code="code"), "brings code of its own"),
+        (changed("python_function", data="elsewhere"), "no such description of a model: data"),
+        (changed("python_function", model_path="elsewhere/model.skops"), "no such description"),
+        (changed("python_function", model_path="other.skops"), "no such description"),
+        (changed("sklearn", pickled_model="other.pkl"), "no such description"),
         (
             changed("sklearn", skops_trusted_types=["os.system", "functools.partial", 7]),
             "nobody has reviewed: 7, os.system; .*serving.trusted_types",
