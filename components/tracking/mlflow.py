@@ -90,16 +90,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
                 *program_files("tracking", "mlflow_accounts.py"),
                 *program_files("tracking", "mlflow_metrics.py"),
             ),
-            environment={
-                "HOME": "$(DATA)",
-                "MLFLOW_ARTIFACTS_DESTINATION": store.folder,
-                "MLFLOW_AUTH_CONFIG_PATH": "$(CONFIG)/basic_auth.ini",
-                "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{spec.port},{gateway.address}",
-                "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": gateway.url,
-                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            },
+            environment={**_settings(spec, gateway), "MLFLOW_ARTIFACTS_DESTINATION": store.folder},
             secrets={
                 "MLFLOW_BACKEND_STORE_URI": databases.runs.url(),
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": Password("mlflow-session-key", self).value,
@@ -110,6 +101,18 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
             routes=(Route(PATH, "http", auth="own", body_mb=spec.upload_mb),),
             metrics=(Metrics("metrics"),),
         )
+
+
+def _settings(spec: MLflowSpec, gateway: GatewayOutputs) -> dict[str, str]:
+    return {
+        "HOME": "$(DATA)",
+        "MLFLOW_AUTH_CONFIG_PATH": "$(CONFIG)/basic_auth.ini",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{spec.port},{gateway.address}",
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": gateway.url,
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
 
 
 @dataclass(frozen=True)
