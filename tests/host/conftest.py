@@ -80,6 +80,7 @@ def make_project(folder: Path, environment: str, port_shift: int) -> Platform:
 
 def _variables(home: Path) -> dict[str, str]:
     variables = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "NO_COLOR": "1"}
+    variables["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), str(ROOT / ".uv" / "bin")))
     variables["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
     for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_BACKEND_URL"):
         variables.pop(name, None)

@@ -10,6 +10,7 @@ import requests
 
 from terrace.pipelines import PipelineClient, PipelinesError, make_bundle
 from tests.host.conftest import ENVIRONMENT, ROOT, Platform
+from tests.host.machine import wait_for
 
 STEPS = ["extract", "validate", "version", "features", "search", "train", "evaluate", "register", "serve"]
 LINEAGE = ("data_hash", "git_commit", "lock_hash", "serving_lock_hash", "configuration_hash", "evaluation_hash")
@@ -76,5 +77,9 @@ def test_a_pipeline_without_a_validation_step_is_refused(outputs: dict[str, Any]
 def test_metrics_tell_of_the_run_and_the_served_version(gateway: requests.Session, outputs: dict[str, Any]) -> None:
     url = outputs["connection"]["TERRACE_GATEWAY_URL"] + "/prometheus/api/v1/query"
     query = 'terrace_pipeline_last_run_succeeded{pipeline="flights"}'
-    result = gateway.get(url, params={"query": query}, timeout=30).json()["data"]["result"]
-    assert [series["value"][1] for series in result] == ["1"]
+
+    def scraped() -> list[str]:
+        result = gateway.get(url, params={"query": query}, timeout=30).json()["data"]["result"]
+        return [series["value"][1] for series in result]
+
+    wait_for(lambda: scraped() == ["1"], 60)
