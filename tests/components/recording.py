@@ -17,6 +17,7 @@ from pulumi.runtime.mocks import MockMonitor
 
 from terrace import config, platform, stackfile
 from terrace.catalog import Catalog
+from terrace.engine.dynamic import clean_pickling
 from terrace.resolve import Blueprint, resolve
 from terrace.tiers import TierTable
 
@@ -105,7 +106,8 @@ def plan(wanted: Blueprint, look: Callable[[platform.Platform], Any] = _ignore) 
     recorder = Recorder()
     asyncio.set_event_loop(_loop())
     pulumi.runtime.set_mocks(recorder.mocks, project="terrace", stack=ENVIRONMENT, monitor=recorder)
-    pulumi.runtime.test(lambda: look(platform.build(wanted)))()
+    with clean_pickling():
+        pulumi.runtime.test(lambda: look(platform.build(wanted)))()
     return sorted(recorder.recorded, key=lambda resource: resource.urn)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -93,6 +94,8 @@ class World:
             [sys.executable, "-c", code, str(self.root), operation],
             cwd=REPOSITORY,
             env={**os.environ, **environment},
+            # A job in the background ignores Ctrl-C, and so would this process.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

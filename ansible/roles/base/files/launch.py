@@ -51,6 +51,8 @@ def main() -> None:
     if int(memory):
         resource.setrlimit(resource.RLIMIT_DATA, (int(memory) * MEBIBYTE,) * 2)
     os.umask(0o077)
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)  # a setup step's caller may be gone already
     end_leftovers()
     variables = {"PATH": os.defpath, "LANG": "C.UTF-8", **environment}
     os.execvpe(command[0], command, variables)  # noqa: S606  # becomes the program, without a shell between

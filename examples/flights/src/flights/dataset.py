@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -29,10 +31,9 @@ def push(workspace: Path, folder: str) -> tuple[str, Path]:
     repository = workspace / ".dvc"
     if not repository.is_dir():
         Repo.init(str(workspace), no_scm=True).close()
-    configure(repository)
     pointer = workspace / f"{folder}.dvc"
     try:
-        with Repo(str(workspace)) as repo:
+        with configured(repository), Repo(str(workspace)) as repo:
             repo.add(str(workspace / folder))
             repo.push(remote=REMOTE)
     except DvcException as error:
@@ -54,25 +55,30 @@ def pull(workspace: Path, pointer: str) -> Path:
 
     workspace.mkdir(parents=True, exist_ok=True)
     Repo.init(str(workspace), no_scm=True, force=True).close()
-    configure(workspace / ".dvc")
     path = workspace / "data.dvc"
     path.write_text(pointer, encoding="utf-8")
     try:
-        with Repo(str(workspace)) as repo:
+        with configured(workspace / ".dvc"), Repo(str(workspace)) as repo:
             repo.pull(targets=[str(path)], remote=REMOTE)
     except DvcException as error:
         raise _unreachable(error) from error
     return workspace / str(_output(path)["path"])
 
 
-def configure(repository: Path) -> None:
-    """Write the remote's address to ``config`` and its account to ``config.local``, which only its owner reads."""
+@contextlib.contextmanager
+def configured(repository: Path) -> Iterator[None]:
+    """Write the remote's address to ``config`` and, for as long as it is needed, its account to ``config.local``."""
     gateway = Gateway.from_environment()
     address = require(("DVC_REMOTE_URL",))["DVC_REMOTE_URL"].rstrip("/")
     section = f"'remote \"{REMOTE}\"'"
     shared = {"url": address, "auth": "basic", "method": "PUT", "ssl_verify": gateway.ca_file}
     _write(repository / "config", {"core": {"no_scm": "True", "analytics": "false", "remote": REMOTE}, section: shared})
-    _write(repository / "config.local", {section: {"user": gateway.user, "password": gateway.password}})
+    account = repository / "config.local"
+    _write(account, {section: {"user": gateway.user, "password": gateway.password}})
+    try:
+        yield
+    finally:
+        account.unlink(missing_ok=True)
 
 
 def _write(path: Path, sections: dict[str, dict[str, str]]) -> None:
