@@ -44,17 +44,28 @@ def processes(environment: str) -> list[Process]:
     return found
 
 
+def _sockets() -> list[tuple[int, str, int]]:
+    """Return port, address (as the kernel writes it), and uid of every listening TCP socket."""
+    lines = [
+        line.split() for table in ("tcp", "tcp6") for line in Path("/proc/net", table).read_text().splitlines()[1:]
+    ]
+    found = [(words[1].rpartition(":"), int(words[7])) for words in lines if words[3] == LISTENING]
+    return [(int(port, 16), address, uid) for (address, _, port), uid in found]
+
+
 def listeners(environment: str) -> dict[int, set[str]]:
     """Return the ports that an environment's users listen on, with the addresses (as the kernel writes them)."""
     uids = {pwd.getpwnam(name).pw_uid for name in users(environment)}
     found: dict[int, set[str]] = {}
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:]:
-            words = line.split()
-            address, _, port = words[1].rpartition(":")
-            if words[3] == LISTENING and int(words[7]) in uids:
-                found.setdefault(int(port, 16), set()).add(address)
+    for port, address, uid in _sockets():
+        if uid in uids:
+            found.setdefault(port, set()).add(address)
     return found
+
+
+def open_ports() -> set[int]:
+    """Return the ports that anybody listens on."""
+    return {port for port, _, _ in _sockets()}
 
 
 def folders(environment: str) -> list[Path]:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform
-from tests.host.machine import folders, listeners, processes, users
+from tests.host.machine import folders, listeners, open_ports, processes, users
 
 DATA = Path(f"/var/lib/terrace/{ENVIRONMENT}")
-
-
-def _open_ports() -> set[int]:
-    lines = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout.splitlines()
-    return {int(line.split()[3].rpartition(":")[2]) for line in lines}
 
 
 def _experiments(outputs: dict[str, Any]) -> set[str]:
@@ -37,7 +31,7 @@ def test_destroy_keeps_the_data_and_up_finds_it_again(platform: Platform) -> Non
     assert min(ports) > PORT_SHIFT
     platform.terrace("destroy", ENVIRONMENT, "--yes")
     assert processes(ENVIRONMENT) == []
-    assert _open_ports() & ports == set()
+    assert open_ports() & ports == set()
     assert folders(ENVIRONMENT) == [DATA]
     assert {DATA / "mlflow", DATA / "postgres"} <= set(DATA.iterdir())
     platform.terrace("up", ENVIRONMENT, "--yes")
@@ -50,5 +44,5 @@ def test_data_that_was_kept_can_be_deleted_later(platform: Platform) -> None:
     assert folders(ENVIRONMENT) == [DATA]
     platform.terrace("destroy", ENVIRONMENT, "--yes", "--delete-data")
     assert (processes(ENVIRONMENT), users(ENVIRONMENT), folders(ENVIRONMENT)) == ([], [], [])
-    assert _open_ports() & ports == set()
+    assert open_ports() & ports == set()
     assert platform.terrace("destroy", ENVIRONMENT, "--yes").returncode == 0, "a second destroy has nothing to do"
