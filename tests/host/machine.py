@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pwd
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -79,6 +80,13 @@ def supervisor_status(environment: str) -> dict[str, str]:
     configuration = f"/etc/terrace/{environment}/supervisor/supervisord.conf"
     done = subprocess.run(["supervisorctl", "-c", configuration, "status"], capture_output=True, text=True, check=False)
     return {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+
+
+def program_pids(environment: str) -> dict[str, int]:
+    """Return the process of each of an environment's programs that run."""
+    configuration = f"/etc/terrace/{environment}/supervisor/supervisord.conf"
+    done = subprocess.run(["supervisorctl", "-c", configuration, "status"], capture_output=True, text=True, check=False)
+    return {line.split()[0]: int(m[1]) for line in done.stdout.splitlines() if (m := re.search(r"pid (\d+)", line))}
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:

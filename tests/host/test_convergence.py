@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.host.conftest import ENVIRONMENT, ROOT, Platform
-from tests.host.machine import processes
+from tests.host.machine import program_pids
 
 
 def _playbook(inventory: Path, *options: str) -> str:
@@ -42,10 +42,11 @@ def inventory(outputs: dict[str, Any], tmp_path: Path) -> Path:
 
 
 def test_nothing_is_to_do_after_up(platform: Platform) -> None:
-    pids = {process.pid for process in processes(ENVIRONMENT)}
+    before = program_pids(ENVIRONMENT)
+    assert before
     result = platform.json("up", ENVIRONMENT, "--yes")
     assert set(result["summary"]) == {"same"}
-    assert pids <= {process.pid for process in processes(ENVIRONMENT)} | pids
+    assert program_pids(ENVIRONMENT) == before, "nothing is restarted"
     assert platform.json("preview", ENVIRONMENT)["summary"].keys() == {"same"}
 
 

@@ -14,28 +14,20 @@ from pathlib import Path
 import pytest
 
 from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
-from tests.host.machine import folders, listeners, processes, supervisor_status, users, wait_for
+from tests.host.machine import folders, listeners, processes, program_pids, supervisor_status, users, wait_for
 
 FREE_PORT = 45990
 STARTED = re.compile(r"start +update +pipelines/timer-service")
 
 
-def _program_pids() -> dict[str, int]:
-    configuration = f"/etc/terrace/{ENVIRONMENT}/supervisor/supervisord.conf"
-    lines = subprocess.run(
-        ["supervisorctl", "-c", configuration, "status"], capture_output=True, text=True, check=False
-    )
-    return {line.split()[0]: int(m[1]) for line in lines.stdout.splitlines() if (m := re.search(r"pid (\d+)", line))}
-
-
 def test_every_program_comes_back_after_a_kill(platform: Platform) -> None:
-    before = _program_pids()
+    before = program_pids(ENVIRONMENT)
     assert len(before) >= 12
     for pid in before.values():
         os.kill(pid, signal.SIGKILL)
 
     def all_back() -> bool:
-        after = _program_pids()
+        after = program_pids(ENVIRONMENT)
         running = set(supervisor_status(ENVIRONMENT).values()) == {"RUNNING"}
         return running and after.keys() == before.keys() and all(after[name] != before[name] for name in before)
 

@@ -64,10 +64,6 @@ def test_create_converges_and_its_id_is_the_same_every_time(ansible: Ansible) ->
     assert (task.role, task.instance, task.variables) == ("service", "mlflow", {"port": 5432, "nothing": None})
 
 
-def test_what_a_provider_gives_back_holds_nothing_that_it_was_not_given() -> None:
-    assert set(PROPS) == {"host", "environment", "role", "instance", "variables", "content", "drifted"}
-
-
 @pytest.mark.usefixtures("ansible")
 def test_nothing_changed_is_no_change() -> None:
     assert HostProvider().diff(ID, PROPS, PROPS).changes is False
