@@ -189,10 +189,20 @@ def test_a_long_log_keeps_its_beginning_and_its_end(server: Server, tmp_path: Pa
 
 def test_steps_that_run_again_are_told(server: Server, tmp_path: Path) -> None:
     server.start()
-    told: list[StepRun] = []
-    server.client.put("p", project(tmp_path / "p", "p", {"name": "a", "command": ["false"], "retries": 1}))
-    server.client.wait(server.client.start("p").id, on_step=told.append, poll_seconds=0.02)
-    assert [(step.state, step.attempts) for step in told][-2:] == [("running", 2), ("failed", 2)]
+    told: list[tuple[str, int]] = []
+    goes_on = tmp_path / "goes-on"
+    # The second attempt waits until it has been told, or a fast one ends between two looks.
+    attempts = f"test -e first || {{ touch first; exit 1; }}; until test -e {goes_on}; do sleep 0.02; done; exit 1"
+    step = {"name": "a", "command": ["sh", "-c", attempts], "retries": 1, "timeout": 60}
+
+    def tell(step: StepRun) -> None:
+        told.append((step.state, step.attempts))
+        if step.attempts == 2:
+            goes_on.touch()
+
+    server.client.put("p", project(tmp_path / "p", "p", step))
+    server.client.wait(server.client.start("p").id, on_step=tell, poll_seconds=0.02)
+    assert told[-2:] == [("running", 2), ("failed", 2)]
 
 
 def test_scheduled_times_missed_while_down_are_made_up_for_once(server: Server, tmp_path: Path) -> None:
