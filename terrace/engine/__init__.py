@@ -27,6 +27,7 @@ from terrace.engine.model import (
     StepPlanned,
     StepStarted,
 )
+from terrace.engine.options import Options
 from terrace.engine.passphrase import Passphrase, find_passphrase, passphrase_file
 from terrace.engine.project import Project
 from terrace.engine.stack import Stack
@@ -38,6 +39,7 @@ __all__ = [
     "Event",
     "LockError",
     "OnEvent",
+    "Options",
     "OutputsReady",
     "Passphrase",
     "PassphraseError",

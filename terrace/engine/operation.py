@@ -15,6 +15,7 @@ from terrace.engine.journal import Journal
 from terrace.engine.model import Result
 from terrace.engine.monitor import EngineLog, Monitor
 from terrace.engine.names import Names
+from terrace.engine.options import Options
 from terrace.engine.planner import Action, Planner
 from terrace.engine.program import ProgramError, Run, run_program, threads
 from terrace.engine.providers import Providers, unsupported_type
@@ -33,13 +34,13 @@ class Setting:
         run: The stack and its configuration.
         crypter: Encrypts what goes to the journal.
         program: The program, if it is a function.
-        continue_on_error: Go on with what doesn't depend on a failed resource.
+        options: How it is to be done.
     """
 
     run: Run
     crypter: Crypter
     program: Callable[[], None] | None
-    continue_on_error: bool
+    options: Options
 
 
 class Pass:
@@ -93,12 +94,12 @@ class Pass:
             root=run.root,
             config=config,
             preview=self._preview,
-            continue_on_error=self._setting.continue_on_error,
+            continue_on_error=self._setting.options.continue_on_error,
         )
 
         def body() -> None:
             self._run_program(monitor)
-            if not self._report.errors or self._setting.continue_on_error:
+            if not self._report.errors or self._setting.options.continue_on_error:
                 self._delete_rounds(monitor.failed)
 
         self._interruptible(body)
@@ -144,7 +145,7 @@ class Pass:
         for actions in self._planner.deletions():
             spared = self._planner.spared(failed)
             failed += self._run_all(action for action in actions if action.resource not in spared)
-            if failed and not self._setting.continue_on_error:
+            if failed and not self._setting.options.continue_on_error:
                 return
 
     def _run_all(self, actions: Iterable[Action]) -> list[Resource]:
@@ -156,7 +157,7 @@ class Pass:
                 self._executor.run(action)
             except StepError:
                 failed.append(action.resource)
-                if not self._setting.continue_on_error and not self._preview:
+                if not self._setting.options.continue_on_error and not self._preview:
                     self._executor.stop()
             except CancelledError:
                 pass

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from terrace.engine.backend import Backend
 from terrace.engine.lock import Holder, Lock, cancel
 from terrace.engine.model import Diagnostic, OnEvent, OutputsReady, ResourceState, Result
+from terrace.engine.options import Options
 from terrace.engine.project import Project
 from terrace.engine.store import Store
 from terrace.engine.values import mask, reveal
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from terrace.engine.operation import Pass, Setting
     from terrace.engine.report import Report
 
-_PARALLEL = 16
+_DEFAULTS = Options()
 
 
 class Stack:
@@ -32,10 +33,10 @@ class Stack:
         backend_url: Where state is kept, instead of where the project says.
         program: A function to run instead of the project's ``__main__.py``.
 
-    Every operation takes ``on_event`` (told what happens, while it happens) and ``parallel`` (how many resources are
-    worked on at once), and returns a `Result`. It raises a `terrace.errors.TerraceError` only when nothing was begun:
-    the state or its journal can't be read, the passphrase is wrong, another operation holds the stack, or the program
-    asks for something that the embedded engine can't do.
+    Every operation takes ``on_event`` (told what happens, while it happens) and ``options``, and returns a `Result`. It
+    raises a `terrace.errors.TerraceError` only when nothing was begun: the state or its journal can't be read, the
+    passphrase is wrong, another operation holds the stack, or the program asks for something that the embedded engine
+    can't do.
     """
 
     def __init__(
@@ -58,29 +59,27 @@ class Stack:
         """Whether the stack was ever made."""
         return self._backend.exists()
 
-    def preview(self, *, on_event: OnEvent | None = None, parallel: int = _PARALLEL) -> Result:
+    def preview(self, *, on_event: OnEvent | None = None, options: Options = _DEFAULTS) -> Result:
         """Say what `up` would do. Changes nothing, and needs no lock."""
-        return self._isolated(lambda: self._preview(on_event, parallel))
+        return self._isolated(lambda: self._preview(on_event, options))
 
-    def up(
-        self, *, on_event: OnEvent | None = None, parallel: int = _PARALLEL, continue_on_error: bool = False
-    ) -> Result:
+    def up(self, *, on_event: OnEvent | None = None, options: Options = _DEFAULTS) -> Result:
         """Make everything as the program says.
 
         When a resource fails, what is running is finished and nothing new begins; with ``continue_on_error``, what
         doesn't depend on the failed resource goes on.
         """
-        return self._isolated(lambda: self._change("update", on_event, parallel, continue_on_error))
+        return self._isolated(lambda: self._change("update", on_event, options))
 
-    def destroy(
-        self, *, on_event: OnEvent | None = None, parallel: int = _PARALLEL, continue_on_error: bool = False
-    ) -> Result:
+    def destroy(self, *, on_event: OnEvent | None = None, options: Options = _DEFAULTS) -> Result:
         """Delete everything that the state knows. The program isn't run; the stack itself stays."""
-        return self._isolated(lambda: self._change("destroy", on_event, parallel, continue_on_error))
+        return self._isolated(lambda: self._change("destroy", on_event, options))
 
-    def refresh(self, *, on_event: OnEvent | None = None, parallel: int = _PARALLEL) -> Result:
+    def refresh(self, *, on_event: OnEvent | None = None, options: Options = _DEFAULTS) -> Result:
         """Bring the state in line with what is really there. The program isn't run."""
-        return self._isolated(lambda: self._change("refresh", on_event, parallel, continue_on_error=True))
+        return self._isolated(
+            lambda: self._change("refresh", on_event, dataclasses.replace(options, continue_on_error=True))
+        )
 
     def cancel(self) -> list[Holder]:
         """Remove the locks of operations that surely don't run any more; returns whose they were."""
@@ -120,7 +119,7 @@ class Stack:
         """The SDK keeps its state in context variables, so each operation has its own context."""
         return contextvars.copy_context().run(body)
 
-    def _setting(self, store: Store, parallel: int, *, preview: bool, continue_on_error: bool) -> Setting:
+    def _setting(self, store: Store, options: Options, *, preview: bool) -> Setting:
         from terrace.engine.operation import Setting
         from terrace.engine.program import Run
 
@@ -133,32 +132,32 @@ class Stack:
             config=store.stack_file.values(store.crypter),
             secret_keys=store.stack_file.secret_keys(),
             preview=preview,
-            parallel=max(parallel, 1),
+            parallel=max(options.parallel, 1),
         )
-        return Setting(run, store.crypter, self._program, continue_on_error)
+        return Setting(run, store.crypter, self._program, options)
 
-    def _preview(self, on_event: OnEvent | None, parallel: int) -> Result:
+    def _preview(self, on_event: OnEvent | None, options: Options) -> Result:
         store = self._open()
         store.unlock()
         from terrace.engine.report import Report
 
         report = Report(on_event, preview=True)
-        result = self._plan(store, report, "update", parallel)
+        result = self._plan(store, report, "update", options)
         report.emit(OutputsReady(result.outputs))
         return result
 
-    def _plan(self, store: Store, report: Report, kind: str, parallel: int) -> Result:
+    def _plan(self, store: Store, report: Report, kind: str, options: Options) -> Result:
         from terrace.engine.operation import Pass
         from terrace.engine.program import surroundings
 
-        setting = self._setting(store, parallel, preview=True, continue_on_error=True)
+        setting = self._setting(store, dataclasses.replace(options, continue_on_error=True), preview=True)
         deployment, _ = store.load()
         with surroundings(self.project.main, report.say):
             plan = Pass(setting, deployment, report, None)
             _carry_out(plan, kind)
         return plan.result()
 
-    def _change(self, kind: str, on_event: OnEvent | None, parallel: int, continue_on_error: bool) -> Result:
+    def _change(self, kind: str, on_event: OnEvent | None, options: Options) -> Result:
         self._backend.prepare()
         with Lock(self._backend) as lock:
             store = self._open()
@@ -170,14 +169,14 @@ class Stack:
             store.unlocked()
             self._begin(store, report)
             if kind != "refresh":
-                planned = self._plan(store, Report(None, preview=True), kind, parallel)
+                planned = self._plan(store, Report(None, preview=True), kind, options)
                 refuse_unsupported((step.type, step.urn) for step in planned.steps if step.unverified)
                 if not planned.ok:
                     for error in planned.errors:
                         report.emit(Diagnostic("error", error.urn, error.message))
                     return dataclasses.replace(planned, steps=(), summary={})  # nothing was done
             try:
-                return self._apply(store, report, kind, parallel, continue_on_error)
+                return self._apply(store, report, kind, options)
             except KeyboardInterrupt:  # the second one
                 lock.abandoned = True
                 raise
@@ -189,13 +188,13 @@ class Stack:
         if (notice := store.recover()) is not None:
             report.emit(notice)
 
-    def _apply(self, store: Store, report: Report, kind: str, parallel: int, continue_on_error: bool) -> Result:
+    def _apply(self, store: Store, report: Report, kind: str, options: Options) -> Result:
         from terrace.engine.journal import Journal
         from terrace.engine.operation import Pass, describe
         from terrace.engine.program import surroundings
 
         start = time.time()
-        setting = self._setting(store, parallel, preview=False, continue_on_error=continue_on_error)
+        setting = self._setting(store, options, preview=False)
         deployment, _ = store.load()
         journal = Journal(self._backend.journal, self._backend.checkpoint, kind)
         folded = False

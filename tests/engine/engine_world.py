@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terrace.engine import OnEvent, Project, Result, Stack
+from terrace.engine import OnEvent, Options, Project, Result, Stack
 from terrace.engine.secrets import Crypter
 from terrace.engine.state import is_default_provider
 from terrace.engine.values import SECRET, SIGNATURE
@@ -75,10 +75,12 @@ class World:
         document = {"encryptionsalt": SALT, "config": config}
         (self.root / "Pulumi.dev.yaml").write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
 
-    def run(self, operation: str, stage: int, *, on_event: OnEvent | None = None, parallel: int = 4) -> Result:
-        """Run an operation on the embedded engine."""
+    def run(self, operation: str, stage: int, *, on_event: OnEvent | None = None, **options: Any) -> Result:
+        """Run an operation on the embedded engine; ``options`` are those of `Options`."""
         self.set_stage(stage)
-        result: Result = getattr(self.stack(), operation)(on_event=on_event, parallel=parallel)
+        result: Result = getattr(self.stack(), operation)(
+            on_event=on_event, options=Options(**{"parallel": 4, **options})
+        )
         return result
 
     def process(self, operation: str, stage: int, **environment: str) -> subprocess.Popen[str]:

@@ -1,0 +1,55 @@
+"""How an operation is to be done: the options that the commands of both engines share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+PARALLEL = 16
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of one operation.
+
+    URNs may be patterns: ``*`` stands for any text without a colon, ``**`` for any text.
+
+    Attributes:
+        parallel: How many resources may be worked on at once.
+        continue_on_error: Go on with what doesn't depend on a failed resource.
+        refresh: Compare the state with what is really there first.
+        targets: The URNs of what to work on; everything else stays as it is. Empty means everything.
+        target_dependents: Work on what depends on the targets too.
+        replace: The URNs of what to replace even though nothing changed.
+    """
+
+    parallel: int = PARALLEL
+    continue_on_error: bool = False
+    refresh: bool = False
+    targets: tuple[str, ...] = ()
+    target_dependents: bool = False
+    replace: tuple[str, ...] = ()
+
+
+class Urns:
+    """A set of URNs, given by name or by pattern. False if there is none."""
+
+    def __init__(self, wanted: Iterable[str]) -> None:
+        self._wanted = tuple(wanted)
+        self._patterns = [_pattern(text) for text in self._wanted]
+
+    def __bool__(self) -> bool:
+        return bool(self._wanted)
+
+    def __contains__(self, urn: str) -> bool:
+        return any(pattern.fullmatch(urn) for pattern in self._patterns)
+
+    def names(self) -> Iterator[str]:
+        """Those that are no patterns, so that a resource must have that very name."""
+        return (text for text in self._wanted if "*" not in text)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    parts = re.split(r"(\*\*|\*)", text)
+    return re.compile("".join({"**": ".*", "*": "[^:]*"}.get(part, re.escape(part)) for part in parts), re.DOTALL)
