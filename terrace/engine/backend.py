@@ -53,13 +53,31 @@ class Backend:
         path = Path(url.removeprefix(_SCHEME).partition("?")[0]).expanduser()
         self.url = url
         self.qualified_name = f"organization/{project}/{stack}"
-        self._stack = stack
+        self.project = project
+        self.stack = stack
+        self._root = root
         self._folder = (root / path).resolve() / ".pulumi"
         self.checkpoint = self._folder / "stacks" / project / f"{stack}.json"
         self.journal = self.checkpoint.with_name(f"{stack}.json.journal")
         self.locks = self._folder / "locks" / "organization" / project / stack
         self._history = self._folder / "history" / project / stack
         self._backups = self._folder / "backups" / project / stack
+
+    def of_stack(self, name: str) -> Backend:
+        """Another stack's files in the same backend.
+
+        Args:
+            name: ``stack``, ``organization/stack``, or ``organization/project/stack``, as Pulumi has them.
+
+        Raises:
+            StateError: It is none of these.
+        """
+        *owner, stack = name.split("/")
+        if not stack or len(owner) > 2 or (owner and owner[0] != "organization"):
+            raise StateError(
+                f"{name!r} is no stack of this backend", where=self.url, fix="name it organization/<project>/<stack>"
+            )
+        return Backend(self.url, owner[1] if len(owner) == 2 else self.project, stack, self._root)
 
     def prepare(self) -> None:
         """Make the layout, or check that it is one that can be used.
@@ -118,9 +136,9 @@ class Backend:
         for folder in (self._history, self._backups):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         history = json.dumps(update, separators=(",", ":")).encode()
-        write_durably(self._history / f"{self._stack}-{stamp}.history.json", history)
-        write_durably(self._history / f"{self._stack}-{stamp}.checkpoint.json", content)
-        write_durably(self._backups / f"{self._stack}.{stamp}.json", content)
+        write_durably(self._history / f"{self.stack}-{stamp}.history.json", history)
+        write_durably(self._history / f"{self.stack}-{stamp}.checkpoint.json", content)
+        write_durably(self._backups / f"{self.stack}.{stamp}.json", content)
 
     def damaged(self, why: str) -> StateError:
         """The error for a checkpoint that makes no sense; it names the last good backup."""

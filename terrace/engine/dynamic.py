@@ -13,7 +13,6 @@ import contextvars
 import pickle
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import dill
@@ -22,6 +21,8 @@ from pulumi.runtime import Settings, configure, rpc
 from pulumi.runtime._serialization import _deserialize
 
 from terrace.engine.diff import Diff, inputs_differ
+from terrace.engine.errors import StepError
+from terrace.engine.provider import Failure, Found
 from terrace.engine.state import Resource
 from terrace.engine.values import PROVIDER_KEY, Unknown, contains, from_wire, keep_secrets, to_wire
 
@@ -30,18 +31,11 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _Values = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An input that a provider's check refused."""
-
-    property: str
-    reason: str
+PACKAGE = "pulumi-python"
 
 
 class DynamicProviders:
-    """The dynamic providers of one operation.
+    """The dynamic providers of one operation. Together they are the provider of the package ``pulumi-python``.
 
     Args:
         project: The project's name.
@@ -57,7 +51,7 @@ class DynamicProviders:
         self._cache: dict[str, ResourceProvider] = {}
         self._lock = threading.Lock()
 
-    def check(self, old: _Values | None, new: _Values) -> tuple[_Values, list[Failure]]:
+    def check(self, _urn: str, old: _Values | None, new: _Values) -> tuple[_Values, list[Failure]]:
         """The inputs as the provider wants them, and what is wrong with them."""
 
         def call() -> tuple[_Values, list[Failure]]:
@@ -85,46 +79,54 @@ class DynamicProviders:
 
         return self._run(call)
 
-    def create(self, new: _Values) -> tuple[str, _Values]:
+    def create(self, new: Resource) -> tuple[str, _Values]:
         """Create; returns the id and the outputs."""
 
         def call() -> tuple[str, _Values]:
-            props = _plain(new)
+            props = _plain(new.inputs)
             result = self._provider(props).create(props)
             return result.id, self._outputs(result.outs, props)
 
         identifier, outputs = self._run(call)
-        keep_secrets(outputs, new)
+        keep_secrets(outputs, new.inputs)
         return identifier, outputs
 
-    def update(self, old: Resource, new: _Values) -> _Values:
+    def update(self, old: Resource, new: Resource) -> _Values:
         """Update in place; returns the outputs."""
 
         def call() -> _Values:
-            olds, news = _plain(old.outputs), _plain(new)
+            olds, news = _plain(old.outputs), _plain(new.inputs)
             result = self._provider(news).update(old.id, olds, news)
             return self._outputs(result.outs, news)
 
         outputs = self._run(call)
-        keep_secrets(outputs, new)
+        keep_secrets(outputs, new.inputs)
         return outputs
 
-    def read(self, identifier: str, inputs: _Values, outputs: _Values) -> tuple[str, _Values | None, _Values]:
-        """Read what is really there; returns the id (empty if it is gone), new inputs (if it has any), outputs."""
+    def read(self, resource: Resource) -> Found:
+        """Read what is really there."""
+        known = resource.outputs or resource.inputs
+        if PROVIDER_KEY not in known:
+            raise StepError(
+                "a dynamic resource can't be imported",
+                where=resource.urn,
+                why="which code reads it stands in its own inputs",
+                fix="have its `create` accept what is there already",
+            )
 
-        def call() -> tuple[str, _Values | None, _Values]:
-            props = _plain(outputs or inputs)
-            result = self._provider(props).read(identifier, props)
+        def call() -> Found:
+            props = _plain(known)
+            result = self._provider(props).read(resource.id, props)
             new_inputs = None
             if result.inputs is not None:
                 new_inputs = self._values({**result.inputs, PROVIDER_KEY: props[PROVIDER_KEY]})
-            return result.id or "", new_inputs, self._outputs(result.outs, props)
+            return Found(result.id or "", new_inputs, self._outputs(result.outs, props))
 
-        found, new_inputs, new_outputs = self._run(call)
-        keep_secrets(new_outputs, outputs or inputs)
-        if new_inputs is not None:
-            keep_secrets(new_inputs, inputs)
-        return found, new_inputs, new_outputs
+        found = self._run(call)
+        keep_secrets(found.outputs, known)
+        if found.inputs is not None:
+            keep_secrets(found.inputs, resource.inputs)
+        return found
 
     def delete(self, resource: Resource) -> None:
         """Delete."""

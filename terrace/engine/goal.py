@@ -12,7 +12,6 @@ from terrace.engine.errors import UnsupportedError
 from terrace.engine.state import PROVIDER_PREFIX
 from terrace.engine.values import from_wire
 
-_DYNAMIC_PACKAGE = "pulumi-python"
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|ns)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
@@ -53,26 +52,12 @@ class Goal:
     aliases: list[Alias] = field(default_factory=list)
     source_position: str = ""
     read_id: str = ""
-
-    @property
-    def package(self) -> str:
-        """The package whose provider handles the type."""
-        return self.type.partition(":")[0]
-
-    @property
-    def is_dynamic(self) -> bool:
-        """Whether a provider in this process handles it."""
-        return self.custom and self.package == _DYNAMIC_PACKAGE
+    import_id: str = ""
 
     @property
     def is_provider(self) -> bool:
         """Whether it is a provider itself."""
         return self.type.startswith(PROVIDER_PREFIX)
-
-
-def is_dynamic(type_: str) -> bool:
-    """Whether a provider in this process handles resources of the type."""
-    return type_.partition(":")[0] == _DYNAMIC_PACKAGE
 
 
 def from_registration(request: Any, root: Path) -> Goal:
@@ -104,6 +89,7 @@ def from_registration(request: Any, root: Path) -> Goal:
         custom_timeouts=_timeouts(request),
         aliases=[_alias(item) for item in request.aliases] + [Alias(urn=urn) for urn in request.aliasURNs],
         source_position=_position(request.sourcePosition, root),
+        import_id=request.importId,
     )
 
 
@@ -126,10 +112,11 @@ def from_read(request: Any, root: Path) -> Goal:
 def _refuse(request: Any) -> None:
     features = {
         "remote components": request.remote,
-        "the option `import_`": bool(request.importId),
         "the option `replacement_trigger`": request.HasField("replacement_trigger"),
         "the option `replace_with`": bool(request.replace_with),
-        "transforms": bool(request.transforms),
+        "the option `env_var_mappings`": bool(request.envVarMappings),
+        "resource hooks": bool(request.hooks.ListFields()),
+        "state migrations": bool(request.state_migrations),
     }
     for feature, used in features.items():
         if used:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 
 from terrace.engine.state import Resource
 
@@ -44,6 +44,16 @@ class Graph:
                 found.append(resource)
         return found
 
+    def with_dependents(self, roots: Container[str]) -> set[Resource]:
+        """The resources of these URNs, and everything that directly or indirectly needs them, children too."""
+        wanted: set[str] = set()
+        found = set()
+        for resource in self._resources:
+            if resource.urn in roots or any(urn in wanted for urn in resource.needs()):
+                wanted.add(resource.urn)
+                found.add(resource)
+        return found
+
     def all_needs(self, resource: Resource) -> set[Resource]:
         """What a resource needs directly or indirectly."""
         found: set[Resource] = set()
@@ -53,6 +63,10 @@ class Graph:
                 found.add(needed)
                 open_.append(needed)
         return found
+
+    def all_needs_in_order(self, resource: Resource) -> list[Resource]:
+        """The same, in the order of the state."""
+        return sorted(self.all_needs(resource), key=self._index.__getitem__)
 
     def deletion_rounds(self, condemned: Iterable[Resource]) -> list[list[Resource]]:
         """In which rounds to delete: each round needs nothing that is deleted before it, and can go in parallel."""

@@ -20,6 +20,8 @@ Op: TypeAlias = Literal[
     "discard",
     "read",
     "read-replacement",
+    "import",
+    "import-replacement",
     "refresh",
 ]
 Severity: TypeAlias = Literal["debug", "info", "warning", "error"]

@@ -7,38 +7,49 @@ They have the methods of the SDK's gRPC stubs (``ResourceMonitorStub``, ``Engine
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import engine_pb2, resource_pb2
+from pulumi.runtime.proto import resource_pb2
 
+from terrace.engine.action import Action
+from terrace.engine.builtin import PACKAGE as BUILTIN
+from terrace.engine.builtin import Builtin
+from terrace.engine.dynamic import PACKAGE as DYNAMIC
 from terrace.engine.errors import CancelledError, StepError, UnsupportedError
 from terrace.engine.executor import Executor, describe
 from terrace.engine.goal import Goal, from_read, from_registration
-from terrace.engine.model import Severity
-from terrace.engine.planner import Action, Planner
+from terrace.engine.planner import Planner
 from terrace.engine.report import Report
 from terrace.engine.snapshot import Snapshot
-from terrace.engine.state import PROVIDER_PREFIX, ROOT_TYPE, Resource
-from terrace.engine.values import equal, from_wire, to_wire
+from terrace.engine.state import PROVIDER_PREFIX, ROOT_TYPE, Resource, package_of
+from terrace.engine.transforms import Transforms
+from terrace.engine.unsupported import Unsupported
+from terrace.engine.values import Unknown, contains, equal, from_wire, to_wire
 
 _FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
     resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
     resource_pb2.RESOURCE_MONITOR_FEATURE_ALIAS_SPECS,
+    resource_pb2.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
 )
 _ResultCode: TypeAlias = resource_pb2.Result.ValueType
-_OLD_FEATURE_NAMES = ("secrets", "resourceReferences", "deletedWith", "aliasSpecs")
-_SEVERITIES: dict[int, Severity] = {
-    engine_pb2.INFO: "info",
-    engine_pb2.WARNING: "warning",
-    engine_pb2.ERROR: "error",
-}
+_OLD_FEATURE_NAMES = ("secrets", "resourceReferences", "deletedWith", "aliasSpecs", "transforms")
 
 
-class Monitor:
+@dataclass(frozen=True)
+class _Reached:
+    """How a registration ended: the resource, the SDK's result code, whether it was left out as no target."""
+
+    resource: Resource
+    result: _ResultCode
+    left_out: bool = False
+
+
+class Monitor(Unsupported):
     """Receives what the program registers, plans it and has it carried out.
 
     Args:
@@ -46,6 +57,7 @@ class Monitor:
         executor: Does.
         snapshot: The state.
         report: Told what goes wrong.
+        builtin: Answers for the package ``pulumi``.
         root: The project's folder, which source positions are relative to.
         config: The stack's configuration as the default provider's inputs, secrets marked.
         preview: Whether values may be unknown.
@@ -58,6 +70,7 @@ class Monitor:
         executor: Executor,
         snapshot: Snapshot,
         report: Report,
+        builtin: Builtin,
         *,
         root: Path,
         config: dict[str, Any],
@@ -68,6 +81,8 @@ class Monitor:
         self._executor = executor
         self._snapshot = snapshot
         self._report = report
+        self._builtin = builtin
+        self._transforms = Transforms()
         self._root = root
         self._config = config
         self._preview = preview
@@ -95,17 +110,23 @@ class Monitor:
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802
         """The program wants a resource to exist."""
+        request = self._transforms.apply(request)
         try:
             goal = from_registration(request, self._root)
         except UnsupportedError as error:
-            raise self._refused(error) from None
+            raise self.refused(error) from None
         self._inherit(goal)
         if goal.custom and not goal.is_provider:
-            goal.provider = goal.provider or self._default_provider(goal.package, request.version)
-        resource, result = self._reach(goal)
-        outputs = resource.outputs if goal.custom and result == resource_pb2.SUCCESS else {}
+            goal.provider = goal.provider or self._default_provider(package_of(goal.type), request.version)
+        reached = self._reach(goal)
+        self._transforms.remember(reached.resource.urn, request)
+        outputs = reached.resource.outputs if goal.custom and reached.result == resource_pb2.SUCCESS else {}
         return resource_pb2.RegisterResourceResponse(
-            urn=resource.urn, id=resource.id, object=to_wire(outputs, secrets=True), result=result
+            urn=reached.resource.urn,
+            id=reached.resource.id,
+            object=to_wire(outputs, secrets=True),
+            result=reached.result,
+            unknown=reached.left_out,
         )
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
@@ -120,43 +141,30 @@ class Monitor:
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         """The program wants to see a resource that something else manages."""
         goal = from_read(request, self._root)
-        goal.provider = goal.provider or self._default_provider(goal.package, request.version)
-        resource, result = self._reach(goal)
-        if result != resource_pb2.SUCCESS:
-            raise StepError("it can't be read", where=resource.urn)
-        return resource_pb2.ReadResourceResponse(urn=resource.urn, properties=to_wire(resource.outputs, secrets=True))
+        goal.provider = goal.provider or self._default_provider(package_of(goal.type), request.version)
+        reached = self._reach(goal)
+        if reached.result != resource_pb2.SUCCESS:
+            raise StepError("it can't be read", where=reached.resource.urn)
+        properties = to_wire(reached.resource.outputs, secrets=True)
+        return resource_pb2.ReadResourceResponse(urn=reached.resource.urn, properties=properties)
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
-        """Refused: functions live in provider plugins."""
-        raise self._unsupported(f"the function {request.tok}")
+        """The program calls a function; those of provider plugins are refused."""
+        if package_of(request.tok) != BUILTIN:
+            raise self.unsupported(f"the function {request.tok}")
+        arguments = from_wire(request.args)
+        if contains(arguments, Unknown):
+            return resource_pb2.ResourceInvokeResponse(unknown=True)
+        try:
+            found = self._builtin.invoke(request.tok, arguments)
+        except UnsupportedError as error:
+            raise self.refused(error) from None
+        return resource_pb2.ResourceInvokeResponse(**{"return": to_wire(found, secrets=True)})
 
-    def Call(self, request: Any) -> Any:  # noqa: N802
-        """Refused: methods live in provider plugins."""
-        raise self._unsupported(f"the method {request.tok}")
-
-    def ExistsResource(self, request: Any) -> Any:  # noqa: N802
-        """Refused."""
-        raise self._unsupported(f"asking whether {request.type} {request.id} exists")
-
-    def RegisterPackage(self, request: Any) -> Any:  # noqa: N802
-        """Refused: packages are provider plugins."""
-        raise self._unsupported(f"the package {request.name}")
-
-    def RegisterStackTransform(self, _: Any) -> Any:  # noqa: N802
-        """Refused."""
-        raise self._unsupported("a transform")
-
-    def RegisterStackInvokeTransform(self, _: Any) -> Any:  # noqa: N802
-        """Refused."""
-        raise self._unsupported("a transform")
-
-    def RegisterResourceHook(self, request: Any) -> Any:  # noqa: N802
-        """Refused."""
-        raise self._unsupported(f"the resource hook {request.name}")
-
-    def RegisterErrorHook(self, request: Any) -> Any:  # noqa: N802
-        """Refused."""
-        raise self._unsupported(f"the error hook {request.name}")
+    def RegisterStackTransform(self, request: Any) -> Any:  # noqa: N802
+        """The program wants to change everything that it registers from now on."""
+        self._transforms.add_to_stack(request)
+        return empty_pb2.Empty()
 
     def SignalAndWaitForShutdown(self, _: Any) -> Any:  # noqa: N802
         """The program has registered everything."""
@@ -174,19 +182,20 @@ class Monitor:
             resource.outputs = outputs
             self._snapshot.set(resource)
 
-    def _reach(self, goal: Goal) -> tuple[Resource, _ResultCode]:
-        """Plan and carry out; returns the resource and the SDK's result code."""
+    def _reach(self, goal: Goal) -> _Reached:
+        """Plan and carry out."""
         try:
             with self._planning:
                 actions = self._plan(goal)
-        except UnsupportedError as error:
-            raise self._refused(error) from None
-        except CancelledError:
+        except (CancelledError, UnsupportedError):
             raise
         except Exception as error:  # a provider's check and diff can raise anything
             return self._fail_planning(goal, error)
         if actions is None:
-            return self._planner.named(goal), resource_pb2.FAIL
+            return _Reached(self._planner.named(goal), resource_pb2.FAIL)
+        return self._carry_out(goal, actions)
+
+    def _carry_out(self, goal: Goal, actions: list[Action]) -> _Reached:
         resource = next(action.new for action in reversed(actions) if action.new is not None)
         self._goals[resource.urn] = goal
         for action in actions:
@@ -194,11 +203,24 @@ class Monitor:
                 self._executor.run(action)
             except StepError:
                 return self._fail(action.resource, resource)
+        if actions[-1].op in ("import", "import-replacement"):
+            return self._adopt(goal, resource)
         if not goal.custom:
             self._components[resource.urn] = resource
         if goal.type == ROOT_TYPE:
             self.root_resource = resource
-        return resource, resource_pb2.SUCCESS
+        self._builtin.resources[resource.urn] = resource
+        return _Reached(resource, resource_pb2.SUCCESS, left_out=actions[-1].old is None and actions[-1].left_out)
+
+    def _adopt(self, goal: Goal, imported: Resource) -> _Reached:
+        """Make a resource that was just imported what the program wants."""
+        try:
+            with self._planning:
+                actions = self._planner.plan_imported(goal, imported)
+        except Exception as error:
+            return self._fail_planning(goal, error)
+        self._builtin.resources[imported.urn] = imported
+        return self._carry_out(goal, actions) if actions else _Reached(imported, resource_pb2.SUCCESS)
 
     def _plan(self, goal: Goal) -> list[Action] | None:
         """What to do for the goal; None if something that it needs failed."""
@@ -210,19 +232,19 @@ class Monitor:
             return None
         return self._planner.plan(goal)
 
-    def _fail_planning(self, goal: Goal, error: Exception) -> tuple[Resource, _ResultCode]:
+    def _fail_planning(self, goal: Goal, error: Exception) -> _Reached:
         resource = self._planner.named(goal)
         self._report.hide(goal.inputs)
         self._report.say("error", resource.urn, self._report.fail(resource.urn, describe(error)))
         return self._fail(resource, resource)
 
-    def _fail(self, failed: Resource, resource: Resource) -> tuple[Resource, _ResultCode]:
+    def _fail(self, failed: Resource, resource: Resource) -> _Reached:
         self.failed.append(failed)
         self._failed.add(resource.urn)
         if not self._continue:
             self._executor.stop()
             raise CancelledError("a resource failed", where=resource.urn)
-        return resource, resource_pb2.FAIL
+        return _Reached(resource, resource_pb2.FAIL)
 
     def _inherit(self, goal: Goal) -> None:
         parent = self._goals.get(goal.parent)
@@ -238,11 +260,11 @@ class Monitor:
             key = (package, version)
             if key not in self._default_providers:
                 suffix = "_" + version.replace(".", "_") if version else ""
-                inputs = dict(self._config) if package == "pulumi-python" else self._package_config(package)
+                inputs = dict(self._config) if package == DYNAMIC else self._package_config(package)
                 if version:
                     inputs["version"] = version
                 goal = Goal(type=PROVIDER_PREFIX + package, name=f"default{suffix}", custom=True, inputs=inputs)
-                resource, _ = self._reach(goal)
+                resource = self._reach(goal).resource
                 self._default_providers[key] = f"{resource.urn}::{resource.id}"
             return self._default_providers[key]
 
@@ -250,42 +272,8 @@ class Monitor:
         prefix = f"{package}:"
         return {key.removeprefix(prefix): value for key, value in self._config.items() if key.startswith(prefix)}
 
-    def _unsupported(self, what: str) -> UnsupportedError:
-        return self._refused(
-            UnsupportedError(f"{what} isn't supported by the embedded engine", fix="use --engine pulumi")
-        )
-
-    def _refused(self, error: UnsupportedError) -> UnsupportedError:
+    def refused(self, error: UnsupportedError) -> UnsupportedError:
         """Remember the first refusal, which ends the operation, and begin nothing any more."""
         self.refusal = self.refusal or error
         self._executor.stop()
         return error
-
-
-class EngineLog:
-    """The engine's side of the program's messages."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._root = ""
-
-    def Log(self, request: Any) -> Any:  # noqa: N802
-        """A message of the program."""
-        if (severity := _SEVERITIES.get(request.severity)) is not None and request.message:
-            self._report.say(severity, request.urn, request.message)
-        return empty_pb2.Empty()
-
-    def GetRootResource(self, _: Any) -> Any:  # noqa: N802
-        """The stack's URN."""
-        return engine_pb2.GetRootResourceResponse(urn=self._root)
-
-    def SetRootResource(self, request: Any) -> Any:  # noqa: N802
-        """The stack's URN is known."""
-        self._root = request.urn
-        return engine_pb2.SetRootResourceResponse()
-
-    def RequirePulumiVersion(self, request: Any) -> Any:  # noqa: N802
-        """Refused: this isn't the Pulumi CLI, so a range of its versions says nothing."""
-        raise UnsupportedError(
-            f"the program requires the Pulumi CLI {request.pulumi_version_range}", fix="use --engine pulumi"
-        )

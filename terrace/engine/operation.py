@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from terrace.engine.action import Action
+from terrace.engine.builtin import PACKAGE as BUILTIN
+from terrace.engine.builtin import Builtin
+from terrace.engine.dynamic import PACKAGE as DYNAMIC
 from terrace.engine.dynamic import DynamicProviders
 from terrace.engine.errors import CancelledError, StepError
 from terrace.engine.executor import Executor
-from terrace.engine.goal import is_dynamic
 from terrace.engine.journal import Journal
+from terrace.engine.log import EngineLog
 from terrace.engine.model import Result
-from terrace.engine.monitor import EngineLog, Monitor
+from terrace.engine.monitor import Monitor
 from terrace.engine.names import Names
 from terrace.engine.options import Options
-from terrace.engine.planner import Action, Planner
+from terrace.engine.planner import Planner
 from terrace.engine.program import ProgramError, Run, run_program, threads
-from terrace.engine.providers import Providers, unsupported_type
+from terrace.engine.provider import Open
+from terrace.engine.providers import Providers, refuse_unsupported
 from terrace.engine.report import Report
 from terrace.engine.secrets import Crypter
 from terrace.engine.snapshot import Snapshot
-from terrace.engine.state import PROVIDER_PREFIX, Deployment, Resource
+from terrace.engine.state import Deployment, Resource
+from terrace.engine.steps import Steps
+from terrace.engine.targets import Targets
 from terrace.engine.values import Secret, mask
 
 
@@ -35,12 +42,21 @@ class Setting:
         crypter: Encrypts what goes to the journal.
         program: The program, if it is a function.
         options: How it is to be done.
+        packages: Makes the provider of each package beyond those of every engine.
+        stack_outputs: Gives the outputs of another stack.
     """
 
     run: Run
     crypter: Crypter
     program: Callable[[], None] | None
     options: Options
+    packages: Mapping[str, Open]
+    stack_outputs: Callable[[str], dict[str, Any]]
+
+
+def deployable(packages: Iterable[str]) -> frozenset[str]:
+    """The packages whose resources can be deployed: those of every engine, and these."""
+    return frozenset({BUILTIN, DYNAMIC, *packages})
 
 
 class Pass:
@@ -63,7 +79,10 @@ class Pass:
         self._preview = preview
         self.interrupted = False
         self.snapshot = Snapshot(deployment, setting.crypter, journal)
-        self._providers = Providers(DynamicProviders(run.project, run.config, contextvars.copy_context()))
+        dynamic = DynamicProviders(run.project, run.config, contextvars.copy_context())
+        self._builtin = Builtin(setting.stack_outputs)
+        packages: dict[str, Open] = {BUILTIN: lambda _: self._builtin, DYNAMIC: lambda _: dynamic, **setting.packages}
+        self._providers = Providers(packages, deployment.resources)
         names = Names(run.stack, run.project, deployment.resources)
         self._planner = Planner(
             deployment.resources,
@@ -71,15 +90,10 @@ class Pass:
             self._providers,
             preview=preview,
             warn=lambda urn, message: report.say("info", urn, message),
+            targets=Targets(setting.options),
         )
-        self._executor = Executor(
-            self.snapshot,
-            self._providers,
-            report,
-            preview=preview,
-            parallel=run.parallel,
-            condemned=self._planner.condemned,
-        )
+        steps = Steps(self.snapshot, self._providers, preview=preview, condemned=self._planner.condemned)
+        self._executor = Executor(steps, report, parallel=run.parallel)
 
     def update(self) -> None:
         """Run the program, and delete what it doesn't want any more."""
@@ -91,6 +105,7 @@ class Pass:
             self._executor,
             self.snapshot,
             self._report,
+            self._builtin,
             root=run.root,
             config=config,
             preview=self._preview,
@@ -99,6 +114,7 @@ class Pass:
 
         def body() -> None:
             self._run_program(monitor)
+            self._check_targets()
             if not self._report.errors or self._setting.options.continue_on_error:
                 self._delete_rounds(monitor.failed)
 
@@ -110,12 +126,19 @@ class Pass:
     def destroy(self) -> None:
         """Delete everything."""
         self._refuse_unsupported()
-        self._interruptible(lambda: self._delete_rounds([]))
+        self._check_targets()
+        if not self._report.errors:
+            self._interruptible(lambda: self._delete_rounds([]))
 
     def refresh(self) -> None:
         """Compare everything with what is really there."""
         self._refuse_unsupported()
-        wanted = [item for item in self._resources if is_dynamic(item.type) and not item.pending_replacement]
+        self._check_targets()
+        if self._report.errors:
+            return
+        targets = Targets(self._setting.options)
+        there = [item for item in self._resources if item.custom and not item.pending_replacement]
+        wanted = [item for item in there if self._providers.handles(item.type) and targets.includes(item)]
         actions = [Action("refresh", None, resource, refreshed=True) for resource in wanted]
         self._interruptible(lambda: self._run_all(actions))
 
@@ -142,11 +165,22 @@ class Pass:
         self._executor.wait()
 
     def _delete_rounds(self, failed: list[Resource]) -> None:
-        for actions in self._planner.deletions():
+        rounds = self._planner.deletions()
+        beyond = self._planner.beyond_targets(rounds)
+        for urn in beyond:
+            why = "it would be deleted with a target, but isn't one; add --target-dependents to delete it too"
+            self._report.say("error", urn, self._report.fail(urn, why))
+        for actions in rounds if not beyond else ():
             spared = self._planner.spared(failed)
             failed += self._run_all(action for action in actions if action.resource not in spared)
             if failed and not self._setting.options.continue_on_error:
                 return
+
+    def _check_targets(self) -> None:
+        for urn in self._planner.unknown_targets():
+            self._report.say(
+                "error", "", self._report.fail("", f"the target {urn} is neither in the program nor there")
+            )
 
     def _run_all(self, actions: Iterable[Action]) -> list[Resource]:
         """Carry out actions in parallel; returns the resources whose actions failed."""
@@ -179,21 +213,9 @@ class Pass:
             self._executor.wait()
 
     def _refuse_unsupported(self) -> None:
-        refuse_unsupported((item.type, item.urn) for item in self._resources if item.custom)
-
-
-def refuse_unsupported(resources: Iterable[tuple[str, str]]) -> None:
-    """Refuse by name, before anything is touched, what only a provider plugin could handle.
-
-    Args:
-        resources: (type, URN) of custom resources.
-
-    Raises:
-        UnsupportedError: One of them needs a plugin.
-    """
-    for type_, urn in resources:
-        if not is_dynamic(type_.removeprefix(PROVIDER_PREFIX)):
-            raise unsupported_type(type_.removeprefix(PROVIDER_PREFIX), urn)
+        refuse_unsupported(
+            ((item.type, item.urn) for item in self._resources if item.custom), deployable(self._setting.packages)
+        )
 
 
 def describe(update: str, result: Result, start: float, end: float) -> dict[str, Any]:

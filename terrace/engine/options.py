@@ -42,8 +42,8 @@ class Urns:
     def __bool__(self) -> bool:
         return bool(self._wanted)
 
-    def __contains__(self, urn: str) -> bool:
-        return any(pattern.fullmatch(urn) for pattern in self._patterns)
+    def __contains__(self, urn: object) -> bool:
+        return any(pattern.fullmatch(str(urn)) for pattern in self._patterns)
 
     def names(self) -> Iterator[str]:
         """Those that are no patterns, so that a resource must have that very name."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from terrace.engine.action import Action
 from terrace.engine.diff import Diff, apply_replace_on_changes, ignore_changes, inputs_differ
 from terrace.engine.errors import StepError
 from terrace.engine.goal import Goal
@@ -18,37 +18,10 @@ from terrace.engine.model import Op
 from terrace.engine.names import Names
 from terrace.engine.providers import Providers
 from terrace.engine.state import Resource, is_default_provider
+from terrace.engine.targets import Targets
 from terrace.engine.values import UNKNOWN, equal
 
 Warn = Callable[[str, str], None]
-
-
-@dataclass(eq=False)
-class Action:
-    """One thing to do.
-
-    Attributes:
-        op: What.
-        old: The resource before, if any.
-        new: The resource after, if any.
-        diff: What changed, for updates and replacements.
-        delete_first: For a replacement: the old resource is gone already.
-        refreshed: It only compares the state with what is there.
-    """
-
-    op: Op
-    old: Resource | None
-    new: Resource | None
-    diff: Diff | None = None
-    delete_first: bool = False
-    refreshed: bool = False
-
-    @property
-    def resource(self) -> Resource:
-        """The resource that it is about."""
-        resource = self.new or self.old
-        assert resource is not None  # noqa: S101 - an action has at least one of them
-        return resource
 
 
 class Planner:
@@ -60,10 +33,18 @@ class Planner:
         providers: Answers check and diff.
         preview: Whether nothing is carried out, so that values may be unknown.
         warn: Told (URN, message).
+        targets: What the operation works on.
     """
 
     def __init__(
-        self, resources: list[Resource], names: Names, providers: Providers, *, preview: bool, warn: Warn
+        self,
+        resources: list[Resource],
+        names: Names,
+        providers: Providers,
+        *,
+        preview: bool,
+        warn: Warn,
+        targets: Targets,
     ) -> None:
         self._resources = resources
         self._graph = Graph(resources)
@@ -71,10 +52,12 @@ class Planner:
         self._providers = providers
         self._preview = preview
         self._warn = warn
+        self._targets = targets
         self._seen: set[str] = set()
         self._replaced: set[str] = set()
         self._deleted: set[str] = set()
         self._gone: set[Resource] = set()
+        self._kept: set[Resource] = set()
         self.condemned: set[str] = set()
 
     def plan(self, goal: Goal) -> list[Action]:
@@ -85,22 +68,35 @@ class Planner:
         """
         urn, old = self._names.register(goal)
         new = self._wanted(goal, urn, old)
-        recreated = urn in self._deleted
         if goal.read_id:
             return self._read(goal, old, new)
-        fresh = recreated or old is None or old.external
+        if not self._targets.includes(new):
+            return self._leave(old, new)
+        self._targets.require_needs(new)
+        self._seen.add(urn)
+        if _is_import(goal, old):
+            return [Action("import" if old is None or old.external else "import-replacement", old, new)]
+        return self._plan(goal, old, new)
+
+    def plan_imported(self, goal: Goal, imported: Resource) -> list[Action]:
+        """What to do so that a resource that was just imported is as the program wants it."""
+        actions = self._plan(goal, imported, self._wanted(goal, imported.urn, imported))
+        return [action for action in actions if action.op != "same"]
+
+    def _plan(self, goal: Goal, old: Resource | None, new: Resource) -> list[Action]:
+        recreated = new.urn in self._deleted
+        fresh = recreated or old is None or old.external or self._targets.must_replace(new.urn)
         inputs = goal.inputs
         if old is not None:
             inputs, impossible = ignore_changes(goal.inputs, old.inputs, goal.ignore_changes)
             if impossible:
-                self._warn(urn, f"cannot ignore changes in added or removed elements of {', '.join(impossible)}")
+                self._warn(new.urn, f"cannot ignore changes in added or removed elements of {', '.join(impossible)}")
         new.inputs = self._providers.check(
-            goal, urn, None if fresh or old is None else old.inputs, goal.inputs if fresh else inputs
+            goal, new.urn, None if fresh or old is None else old.inputs, goal.inputs if fresh else inputs
         )
-        self._seen.add(urn)
         if recreated:
-            self._deleted.discard(urn)
-            self._replaced.add(urn)
+            self._deleted.discard(new.urn)
+            self._replaced.add(new.urn)
             return [Action("replace", old, new), Action("create-replacement", old, new, delete_first=True)]
         if old is None:
             return [Action("create", None, new)]
@@ -121,16 +117,25 @@ class Planner:
     def deletions(self) -> list[list[Action]]:
         """What is left to delete once the program is done: rounds of actions that can go in parallel."""
         actions: dict[Resource, Action] = {}
+        deletable = self._targets.deletable(self._graph)
         for resource in self._resources:
-            if resource in self._gone:
+            if resource in self._gone or (deletable is not None and resource not in deletable):
                 continue
             if resource.delete:
                 actions[resource] = Action("delete-replaced", resource, None)
-            elif not self._names.was_seen(resource.urn):
+            elif resource not in self._kept and not self._names.was_seen(resource.urn):
                 op: Op = "discard" if resource.pending_replacement else "delete"
                 actions[resource] = Action(op, resource, None)
         self.condemned.update(resource.urn for resource in actions)
         return [[actions[resource] for resource in round_] for round_ in self._graph.deletion_rounds(actions)]
+
+    def beyond_targets(self, rounds: list[list[Action]]) -> list[str]:
+        """The URNs of what these deletions would take along without being told to."""
+        return self._targets.beyond(action.resource for round_ in rounds for action in round_)
+
+    def unknown_targets(self) -> list[str]:
+        """The targets that neither the program nor the state knows."""
+        return self._targets.unknown(self._seen | {resource.urn for resource in self._resources})
 
     def spared(self, failed: Iterable[Resource]) -> set[Resource]:
         """What mustn't be deleted because something that needs it couldn't be."""
@@ -148,6 +153,7 @@ class Planner:
             external=bool(goal.read_id),
             retain_on_delete=bool(goal.retain_on_delete),
             deleted_with=goal.deleted_with,
+            import_id=goal.import_id,
             dependencies=goal.dependencies,
             property_dependencies=goal.property_dependencies if goal.custom and not goal.read_id else {},
             ignore_changes=goal.ignore_changes,
@@ -168,8 +174,25 @@ class Planner:
             return [Action("read-replacement", old, new), Action("replace", old, new)]
         return [Action("read", old, new)]
 
+    def _leave(self, old: Resource | None, new: Resource) -> list[Action]:
+        """Leave a resource that is no target as it is, and what it needs before it in the state."""
+        self._seen.add(new.urn)
+        if old is None:
+            self._targets.leave_out(new.urn)
+            return [Action("same", None, new, left_out=True)]
+        needed = [item for item in self._graph.all_needs_in_order(old) if self._is_unreached(item)]
+        for item in (*needed, old):
+            self._kept.add(item)
+            self._seen.add(item.urn)
+        return [Action("same", item, dataclasses.replace(item), left_out=True) for item in (*needed, old)]
+
+    def _is_unreached(self, resource: Resource) -> bool:
+        return resource not in self._kept and not resource.delete and not self._names.was_seen(resource.urn)
+
     def _change(self, goal: Goal, old: Resource, new: Resource) -> list[Action]:
         diff = apply_replace_on_changes(self._diff(goal, old, new), goal.replace_on_changes)
+        if old.init_errors:  # it was left half-done
+            diff = dataclasses.replace(diff, changed=True)
         if old.pending_replacement or (diff.changed and diff.replace):
             return self._replace(goal, old, new, diff)
         if diff.changed:
@@ -177,6 +200,8 @@ class Planner:
         return [Action("same", old, new)]
 
     def _diff(self, goal: Goal, old: Resource, new: Resource) -> Diff:
+        if self._targets.must_replace(new.urn):
+            return Diff(changed=True, replace_keys=("id",), replace=True)
         if goal.deleted_with and goal.deleted_with in self._replaced:
             return Diff(changed=True, replace_keys=("deletedWith",), replace=True)
         if self._provider_changed(old, new):
@@ -198,6 +223,13 @@ class Planner:
                 "it must be replaced, but it is protected",
                 where=new.urn,
                 fix="remove `protect` from the resource, run up, then make the change",
+            )
+        if goal.import_id:
+            raise StepError(
+                "it was imported, and would have to be replaced",
+                where=new.urn,
+                why=f"changed: {', '.join(diff.replace_keys)}",
+                fix="make the program agree with what is there, or remove `import_` from it",
             )
         self._replaced.add(new.urn)
         # Values that were carried over from the old resource don't hold for the new one.
@@ -247,3 +279,9 @@ class Planner:
         inputs = {key: UNKNOWN if key in touched else value for key, value in resource.inputs.items()}
         diff = self._providers.diff(dataclasses.replace(resource), inputs)
         return apply_replace_on_changes(diff, resource.replace_on_changes).replace
+
+
+def _is_import(goal: Goal, old: Resource | None) -> bool:
+    if not goal.custom or not goal.import_id:
+        return False
+    return old is None or old.external or (old.import_id or old.id) != goal.import_id

@@ -1,97 +1,132 @@
-"""Chooses who answers for a resource: a dynamic provider, the engine itself, or nobody (then it is preview-only)."""
+"""Finds who answers for a resource: its package's provider, the engine itself, or nobody (then it is preview-only)."""
 
 from __future__ import annotations
 
+import threading
 import uuid
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
 
 from terrace.engine.diff import Diff, inputs_differ
-from terrace.engine.dynamic import DynamicProviders
 from terrace.engine.errors import StepError, UnsupportedError
-from terrace.engine.goal import Goal, is_dynamic
-from terrace.engine.state import PROVIDER_PREFIX, Resource
+from terrace.engine.goal import Goal
+from terrace.engine.provider import Found, Open, Provider, Values
+from terrace.engine.state import PROVIDER_PREFIX, Resource, package_of
 from terrace.engine.values import equal
 
-_Values = dict[str, Any]
 # The input of a provider resource that says which plugin to load; it isn't its configuration.
 _INTERNAL = "__internal"
 
 
 class Providers:
-    """Answers for every kind of resource.
+    """The providers of one operation.
 
     Args:
-        dynamic: Runs dynamic providers.
+        packages: Makes the provider of each package that this engine can deploy.
+        resources: The stored resources; the provider resources among them are configured already.
     """
 
-    def __init__(self, dynamic: DynamicProviders) -> None:
-        self._dynamic = dynamic
+    def __init__(self, packages: Mapping[str, Open], resources: Iterable[Resource]) -> None:
+        self._packages = packages
+        self._configurations: dict[str, Values] = {}
+        self._made: dict[str, Provider] = {}
+        self._lock = threading.Lock()
+        for resource in resources:
+            if resource.type.startswith(PROVIDER_PREFIX):
+                self.configure(resource)
 
-    def check(self, goal: Goal, urn: str, old: _Values | None, new: _Values) -> _Values:
+    def configure(self, resource: Resource) -> None:
+        """Note the configuration of a provider resource, for the resources that refer to it."""
+        reference = f"{resource.urn}::{resource.id}"
+        with self._lock:
+            self._configurations[reference] = resource.inputs
+            self._made.pop(reference, None)
+
+    def handles(self, type_: str) -> bool:
+        """Whether resources of this type can be deployed."""
+        return not type_.startswith(PROVIDER_PREFIX) and package_of(type_) in self._packages
+
+    def check(self, goal: Goal, urn: str, old: Values | None, new: Values) -> Values:
         """The inputs as the provider wants them.
 
         Raises:
             StepError: The provider refuses some of them.
         """
-        if not goal.is_dynamic:
+        if not goal.custom or not self.handles(goal.type):
             return new
-        inputs, failures = self._dynamic.check(old, new)
+        inputs, failures = self._provider(goal.type, goal.provider, urn).check(urn, old, new)
         if failures:
             why = "; ".join(f"{item.property}: {item.reason}" if item.property else item.reason for item in failures)
             raise StepError("its inputs are wrong", where=urn, why=why)
         return inputs
 
-    def diff(self, old: Resource, new: _Values) -> Diff:
+    def diff(self, old: Resource, new: Values) -> Diff:
         """What changed."""
-        if is_dynamic(old.type):
-            return self._dynamic.diff(old, new)
         if old.type.startswith(PROVIDER_PREFIX):
             return Diff(changed=not equal(old.outputs, _configuration(new)))
-        return inputs_differ(old.inputs, new)
+        if not self.handles(old.type):
+            return inputs_differ(old.inputs, new)
+        return self._of(old).diff(old, new)
 
-    def create(self, resource: Resource) -> tuple[str, _Values]:
+    def create(self, resource: Resource) -> tuple[str, Values]:
         """Create; returns the id and the outputs."""
         if resource.type.startswith(PROVIDER_PREFIX):
             return str(uuid.uuid4()), _configuration(resource.inputs)
-        self._refuse(resource.type, resource.urn)
-        identifier, outputs = self._dynamic.create(resource.inputs)
+        identifier, outputs = self._of(resource).create(resource)
         if not identifier:
             raise StepError("the provider gave no id", where=resource.urn)
         return identifier, outputs
 
-    def update(self, old: Resource, new: Resource) -> _Values:
+    def update(self, old: Resource, new: Resource) -> Values:
         """Update in place; returns the outputs."""
         if new.type.startswith(PROVIDER_PREFIX):
             return _configuration(new.inputs)
-        self._refuse(new.type, new.urn)
-        return self._dynamic.update(old, new.inputs)
+        return self._of(new).update(old, new)
 
-    def read(self, resource: Resource) -> tuple[str, _Values | None, _Values]:
-        """Read; returns the id (empty if it is gone), new inputs if the provider has any, and the outputs."""
-        self._refuse(resource.type, resource.urn)
-        return self._dynamic.read(resource.id, resource.inputs, resource.outputs)
+    def read(self, resource: Resource) -> Found:
+        """Read what is really there."""
+        return self._of(resource).read(resource)
 
     def delete(self, resource: Resource) -> None:
         """Delete."""
         if not resource.type.startswith(PROVIDER_PREFIX):
-            self._refuse(resource.type, resource.urn)
-            self._dynamic.delete(resource)
+            self._of(resource).delete(resource)
 
-    @staticmethod
-    def _refuse(type_: str, urn: str) -> None:
-        if not is_dynamic(type_):
+    def _of(self, resource: Resource) -> Provider:
+        return self._provider(resource.type, resource.provider, resource.urn)
+
+    def _provider(self, type_: str, reference: str, urn: str) -> Provider:
+        open_ = self._packages.get(package_of(type_))
+        if open_ is None:
             raise unsupported_type(type_, urn)
+        with self._lock:
+            if reference not in self._made:
+                self._made[reference] = open_(_configuration(self._configurations.get(reference, {})))
+            return self._made[reference]
+
+
+def refuse_unsupported(resources: Iterable[tuple[str, str]], packages: Collection[str]) -> None:
+    """Refuse by name, before anything is touched, what only a provider plugin could handle.
+
+    Args:
+        resources: (type, URN) of custom resources.
+        packages: The packages that this engine can deploy.
+
+    Raises:
+        UnsupportedError: One of them needs a plugin.
+    """
+    for type_, urn in resources:
+        if package_of(type_.removeprefix(PROVIDER_PREFIX)) not in packages:
+            raise unsupported_type(type_.removeprefix(PROVIDER_PREFIX), urn)
 
 
 def unsupported_type(type_: str, urn: str) -> UnsupportedError:
     """Why a resource can only be previewed."""
-    package = type_.partition(":")[0]
     return UnsupportedError(
-        f"{type_} needs the provider plugin of {package}, which the embedded engine can't run",
+        f"{type_} needs the provider plugin of {package_of(type_)}, which the embedded engine can't run",
         where=urn,
         fix="install the Pulumi CLI (https://www.pulumi.com/docs/install/) and use --engine pulumi",
     )
 
 
-def _configuration(inputs: _Values) -> _Values:
+def _configuration(inputs: Values) -> Values:
     return {key: value for key, value in inputs.items() if key != _INTERNAL}

@@ -6,10 +6,10 @@ import contextvars
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from terrace.engine.diff import property_changes
-from terrace.engine.goal import is_dynamic
 from terrace.engine.model import (
     Diagnostic,
     Event,
@@ -23,11 +23,11 @@ from terrace.engine.model import (
     StepPlanned,
     StepStarted,
 )
-from terrace.engine.state import PROVIDER_PREFIX, is_default_provider
+from terrace.engine.state import PROVIDER_PREFIX, is_default_provider, package_of
 from terrace.engine.values import MASK, secret_texts
 
 if TYPE_CHECKING:
-    from terrace.engine.planner import Action
+    from terrace.engine.action import Action
 
 # Shorter strings than this are too common to tell a secret from a word that happens to be the same.
 _SHORTEST_SECRET = 4
@@ -40,9 +40,11 @@ class Report:
     Args:
         on_event: Told everything, one event at a time, in the context that the report was made in.
         preview: Whether steps are only planned.
+        packages: The packages that this engine can deploy; steps of others are unverified.
     """
 
-    def __init__(self, on_event: OnEvent | None, *, preview: bool) -> None:
+    def __init__(self, on_event: OnEvent | None, *, preview: bool, packages: Collection[str]) -> None:
+        self._packages = packages
         self._on_event = on_event
         self._context = contextvars.copy_context()
         self._preview = preview
@@ -90,21 +92,21 @@ class Report:
     def started(self, action: Action) -> float:
         """A step begins; returns the time."""
         if not self._preview and _is_shown(action):
-            self.emit(StepStarted(_step(action)))
+            self.emit(StepStarted(self._step(action)))
         return time.monotonic()
 
     def done(self, action: Action, since: float = 0.0) -> None:
         """A step is done, or planned."""
         if not _is_shown(action):
             return
-        step = _step(action, 0.0 if self._preview or not since else time.monotonic() - since)
+        step = self._step(action, 0.0 if self._preview or not since else time.monotonic() - since)
         with self._lock:
             self._steps.append(step)
         self.emit(StepPlanned(step) if self._preview else StepDone(step))
 
     def failed(self, action: Action, message: str) -> None:
         """A step failed."""
-        self.emit(StepFailed(_step(action), self.fail(action.resource.urn, message)))
+        self.emit(StepFailed(self._step(action), self.fail(action.resource.urn, message)))
 
     def fail(self, urn: str, message: str) -> str:
         """Something failed; returns the message without secrets."""
@@ -113,17 +115,21 @@ class Report:
             self._errors.append(ResourceError(urn, message))
         return message
 
+    def _step(self, action: Action, duration: float = 0.0) -> Step:
+        resource = action.resource
+        changes: tuple[PropertyChange, ...] = ()
+        if (
+            action.old is not None
+            and action.new is not None
+            and action.op in ("update", "replace", "create-replacement")
+        ):
+            changes = property_changes(action.old.inputs, action.new.inputs, action.diff)
+        if action.refreshed and action.old is not None and action.new is not None:
+            changes = property_changes(action.old.outputs, action.new.outputs, None)
+        package = package_of(resource.type.removeprefix(PROVIDER_PREFIX))
+        unverified = resource.custom and package not in self._packages
+        return Step(action.op, resource.urn, resource.type, changes, duration, unverified)
+
 
 def _is_shown(action: Action) -> bool:
     return action.op != "discard" and not is_default_provider(action.resource.urn)
-
-
-def _step(action: Action, duration: float = 0.0) -> Step:
-    resource = action.resource
-    changes: tuple[PropertyChange, ...] = ()
-    if action.old is not None and action.new is not None and action.op in ("update", "replace", "create-replacement"):
-        changes = property_changes(action.old.inputs, action.new.inputs, action.diff)
-    if action.refreshed and action.old is not None and action.new is not None:
-        changes = property_changes(action.old.outputs, action.new.outputs, None)
-    unverified = resource.custom and not is_dynamic(resource.type.removeprefix(PROVIDER_PREFIX))
-    return Step(action.op, resource.urn, resource.type, changes, duration, unverified)

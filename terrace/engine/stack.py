@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextvars
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from terrace.engine.backend import Backend
+from terrace.engine.errors import StateError
 from terrace.engine.lock import Holder, Lock, cancel
 from terrace.engine.model import Diagnostic, OnEvent, OutputsReady, ResourceState, Result
 from terrace.engine.options import Options
+from terrace.engine.passphrase import find_passphrase
 from terrace.engine.project import Project
 from terrace.engine.store import Store
 from terrace.engine.values import mask, reveal
 
 if TYPE_CHECKING:
     from terrace.engine.operation import Pass, Setting
+    from terrace.engine.provider import Open
     from terrace.engine.report import Report
 
 _DEFAULTS = Options()
@@ -32,6 +35,7 @@ class Stack:
         passphrase: Gives the passphrase of the stack's secrets; asked only when needed.
         backend_url: Where state is kept, instead of where the project says.
         program: A function to run instead of the project's ``__main__.py``.
+        packages: Makes the provider of each package that can be deployed beyond dynamic resources.
 
     Every operation takes ``on_event`` (told what happens, while it happens) and ``options``, and returns a `Result`. It
     raises a `terrace.errors.TerraceError` only when nothing was begun: the state or its journal can't be read, the
@@ -47,11 +51,13 @@ class Stack:
         passphrase: Callable[[], str],
         backend_url: str | None = None,
         program: Callable[[], None] | None = None,
+        packages: Mapping[str, Open] | None = None,
     ) -> None:
         self.project = project
         self.name = name
         self._passphrase = passphrase
         self._program = program
+        self._packages = packages or {}
         self._backend = Backend(backend_url or project.backend_url, project.name, name, project.root)
 
     @property
@@ -114,6 +120,29 @@ class Stack:
     def _open(self) -> Store:
         return Store.open(self._backend, self.project.stack_file(self.name), self.project.name, self._passphrase)
 
+    def _other_outputs(self, name: str) -> dict[str, Any]:
+        """The outputs of another stack of the same backend.
+
+        Args:
+            name: ``stack``, ``organization/stack``, or ``organization/project/stack``.
+        """
+        backend = self._backend.of_stack(name)
+        if not backend.exists():
+            raise StateError(f"unknown stack {name!r}", where=str(backend.checkpoint))
+        store = Store.read_only(
+            backend, lambda: find_passphrase(backend.project, backend.stack, has_secrets=True).value
+        )
+        deployment, _ = store.load()
+        root = deployment.root()
+        outputs: dict[str, Any] = root.outputs if root is not None else {}
+        reveal(outputs)  # now, so that a wrong passphrase is an error of whoever asks
+        return outputs
+
+    def _deployable(self) -> frozenset[str]:
+        from terrace.engine.operation import deployable
+
+        return deployable(self._packages)
+
     @staticmethod
     def _isolated(body: Callable[[], Result]) -> Result:
         """The SDK keeps its state in context variables, so each operation has its own context."""
@@ -134,14 +163,14 @@ class Stack:
             preview=preview,
             parallel=max(options.parallel, 1),
         )
-        return Setting(run, store.crypter, self._program, options)
+        return Setting(run, store.crypter, self._program, options, self._packages, self._other_outputs)
 
     def _preview(self, on_event: OnEvent | None, options: Options) -> Result:
         store = self._open()
         store.unlock()
         from terrace.engine.report import Report
 
-        report = Report(on_event, preview=True)
+        report = Report(on_event, preview=True, packages=self._deployable())
         result = self._plan(store, report, "update", options)
         report.emit(OutputsReady(result.outputs))
         return result
@@ -153,6 +182,10 @@ class Stack:
         setting = self._setting(store, dataclasses.replace(options, continue_on_error=True), preview=True)
         deployment, _ = store.load()
         with surroundings(self.project.main, report.say):
+            if options.refresh and kind != "refresh":
+                refreshed = Pass(setting, deployment, report, None)
+                refreshed.refresh()
+                deployment = refreshed.snapshot.deployment()
             plan = Pass(setting, deployment, report, None)
             _carry_out(plan, kind)
         return plan.result()
@@ -162,24 +195,35 @@ class Stack:
         with Lock(self._backend) as lock:
             store = self._open()
             store.unlock()
-            from terrace.engine.operation import refuse_unsupported
             from terrace.engine.report import Report
 
-            report = Report(on_event, preview=False)
+            report = Report(on_event, preview=False, packages=self._deployable())
             store.unlocked()
             self._begin(store, report)
-            if kind != "refresh":
-                planned = self._plan(store, Report(None, preview=True), kind, options)
-                refuse_unsupported((step.type, step.urn) for step in planned.steps if step.unverified)
-                if not planned.ok:
-                    for error in planned.errors:
-                        report.emit(Diagnostic("error", error.urn, error.message))
-                    return dataclasses.replace(planned, steps=(), summary={})  # nothing was done
+            if kind != "refresh" and (refused := self._refused(store, report, kind, options)) is not None:
+                return refused
             try:
+                if options.refresh and kind != "refresh":
+                    refreshed = self._apply(store, report, "refresh", options)
+                    if not refreshed.ok:
+                        return refreshed
                 return self._apply(store, report, kind, options)
             except KeyboardInterrupt:  # the second one
                 lock.abandoned = True
                 raise
+
+    def _refused(self, store: Store, report: Report, kind: str, options: Options) -> Result | None:
+        """Plan, so that what can't be done or is wrong is told before anything is touched; None if all is well."""
+        from terrace.engine.providers import refuse_unsupported
+        from terrace.engine.report import Report
+
+        planned = self._plan(store, Report(None, preview=True, packages=self._deployable()), kind, options)
+        refuse_unsupported(((step.type, step.urn) for step in planned.steps if step.unverified), self._deployable())
+        if planned.ok:
+            return None
+        for error in planned.errors:
+            report.emit(Diagnostic("error", error.urn, error.message))
+        return dataclasses.replace(planned, steps=(), summary={})
 
     def _begin(self, store: Store, report: Report) -> None:
         store.secure()

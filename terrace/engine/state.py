@@ -99,6 +99,12 @@ class Resource:
         if self.provider:
             yield self.provider_urn
 
+    def needs(self) -> Iterator[str]:
+        """The URNs of everything that it needs, its parent among them."""
+        if self.parent:
+            yield self.parent
+        yield from self.references()
+
     def to_json(self, crypter: Crypter) -> dict[str, Any]:
         """The resource as a checkpoint has it."""
         result: dict[str, Any] = dict(self.extra)
@@ -222,6 +228,11 @@ def qualified_type(urn: str) -> str:
 def type_of(urn: str) -> str:
     """The resource's own type."""
     return qualified_type(urn).rpartition("$")[2]
+
+
+def package_of(type_: str) -> str:
+    """The package whose provider handles a type."""
+    return type_.partition(":")[0]
 
 
 def name_of(urn: str) -> str:

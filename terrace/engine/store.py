@@ -56,6 +56,18 @@ class Store:
         reader = crypter if same else Crypter(found.salt, remembered, state, state)
         return cls(backend, stack_file, crypter, found, _reader=reader)
 
+    @classmethod
+    def read_only(cls, backend: Backend, passphrase: Callable[[], str]) -> Store:
+        """Another stack's state, to look something up in it.
+
+        Raises:
+            StateError: The state can't be read.
+        """
+        found = backend.read()
+        state = str(backend.checkpoint)
+        crypter = Crypter(found.salt, passphrase, state, state)
+        return cls(backend, StackFile(backend.checkpoint, found.salt, {}), crypter, found, _reader=crypter)
+
     def unlock(self) -> None:
         """Begin to derive the keys in the background: it takes a while, and so does importing the SDK."""
         waiting = {crypter for crypter in (self.crypter, self._reader) if crypter is not None and crypter.salt}

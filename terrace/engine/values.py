@@ -22,7 +22,7 @@ SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a signature, 
 RESOURCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 _ASSET: Final = "c44067f5952c0a294b673a41bacd8c17"
 _ARCHIVE: Final = "0def7320c3a5731c473e5ecbe6d01bc7"
-_OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _FLOAT: Final = "8ad145fe-0d11-4827-bfd7-1abcbf086f5c"
 UNKNOWN_WIRE: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
@@ -154,7 +154,7 @@ def _from_signed(value: dict[str, Any]) -> Any:
         return value
     if signature == SECRET:
         return Secret(value.get("value"))
-    if signature == _OUTPUT:
+    if signature == OUTPUT:
         inner = value.get("value", UNKNOWN)
         return Secret(inner) if value.get("secret") else inner
     raise _unsupported(signature)

@@ -1,0 +1,90 @@
+"""What a provider is: whoever makes, reads, changes, and deletes the resources of one package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from terrace.engine.diff import Diff
+from terrace.engine.state import Resource
+
+Values: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An input that a provider's check refused."""
+
+    property: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a provider found when it read a resource.
+
+    Attributes:
+        id: The resource's id; empty if it is gone.
+        inputs: Its inputs as they are now; None if the provider can't tell them.
+        outputs: Its outputs.
+    """
+
+    id: str
+    inputs: Values | None
+    outputs: Values
+
+
+class PartialError(Exception):
+    """A resource is there, but isn't as it was wanted. It is kept in the state, and the next update repairs it.
+
+    Args:
+        message: What went wrong.
+        identifier: The resource's id.
+        outputs: Its outputs.
+    """
+
+    def __init__(self, message: str, identifier: str, outputs: Values) -> None:
+        super().__init__(message)
+        self.id = identifier
+        self.outputs = outputs
+
+
+class Provider(Protocol):
+    """Handles the resources of one package with one configuration. Called from several threads."""
+
+    def check(self, urn: str, old: Values | None, new: Values, /) -> tuple[Values, list[Failure]]:
+        """Return the inputs as the provider wants them, and what is wrong with them. In a preview, some are unknown.
+
+        Args:
+            urn: The resource.
+            old: Its inputs before; None if it is new.
+            new: What the program wants.
+        """
+
+    def diff(self, old: Resource, new: Values, /) -> Diff:
+        """Return whether going from ``old`` to the inputs ``new`` is a change, or needs a replacement."""
+
+    def create(self, new: Resource, /) -> tuple[str, Values]:
+        """Create; return the id and the outputs.
+
+        Raises:
+            PartialError: It is there, but something about it failed.
+        """
+
+    def read(self, resource: Resource, /) -> Found:
+        """Return what is really there of the resource with this id. For an import, it has no inputs and outputs."""
+
+    def update(self, old: Resource, new: Resource, /) -> Values:
+        """Update in place; return the outputs.
+
+        Raises:
+            PartialError: It changed, but not all of it.
+        """
+
+    def delete(self, old: Resource, /) -> None:
+        """Delete; what is gone already is no error."""
+
+
+# Makes a provider, once for each of the package's provider resources, whose inputs it is given.
+Open: TypeAlias = Callable[[Values], Provider]
