@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from terrace.engine.model import Diagnostic, Event, OnEvent, Result
+from terrace.engine.options import PARALLEL, Options
 from terrace.engine.passphrase import Passphrase
 from terrace.engine.project import Project
 from terrace.errors import InputError, OperationError
 from terrace.pulumi_events import Reader
 
 INSTALL = "install it as https://www.pulumi.com/docs/install/ says, or use `--engine embedded`"
+_CHANGING = ("--yes", "--skip-preview")
+DEFAULTS = Options()
 
 
 def _ignore(_event: Event) -> None:
@@ -41,21 +44,21 @@ class PulumiStack:
     name: str
     passphrase: Callable[[], Passphrase]
 
-    def preview(self, *, on_event: OnEvent | None = None) -> Result:
+    def preview(self, *, on_event: OnEvent | None = None, options: Options = DEFAULTS) -> Result:
         """Find out what would change."""
-        return self._operate(["preview"], on_event or _ignore)
+        return self._operate(["preview", *_flags(options)], on_event or _ignore)
 
-    def up(self, *, on_event: OnEvent | None = None) -> Result:
+    def up(self, *, on_event: OnEvent | None = None, options: Options = DEFAULTS) -> Result:
         """Make it so."""
-        return self._operate(["up", "--yes", "--skip-preview"], on_event or _ignore)
+        return self._operate(["up", *_CHANGING, *_flags(options)], on_event or _ignore)
 
-    def refresh(self, *, on_event: OnEvent | None = None) -> Result:
+    def refresh(self, *, on_event: OnEvent | None = None, options: Options = DEFAULTS) -> Result:
         """Bring the state in line with what is really there."""
-        return self._operate(["refresh", "--yes", "--skip-preview"], on_event or _ignore)
+        return self._operate(["refresh", *_CHANGING, *_flags(options)], on_event or _ignore)
 
-    def destroy(self, *, on_event: OnEvent | None = None) -> Result:
+    def destroy(self, *, on_event: OnEvent | None = None, options: Options = DEFAULTS) -> Result:
         """Remove everything that the state lists."""
-        return self._operate(["destroy", "--yes", "--skip-preview"], on_event or _ignore)
+        return self._operate(["destroy", *_CHANGING, *_flags(options)], on_event or _ignore)
 
     def cancel(self) -> None:
         """Take back the lock of an operation that died.
@@ -168,6 +171,18 @@ class _Collector:
         assert process.stderr is not None  # noqa: S101 - it was started with a pipe
         with contextlib.suppress(ValueError):  # the pipe was closed
             self._lines.extend(process.stderr)
+
+
+def _flags(options: Options) -> list[str]:
+    flags = [] if options.parallel == PARALLEL else [f"--parallel={options.parallel}"]  # the CLI has its own default
+    flags += [f"--target={urn}" for urn in options.targets]
+    flags += [f"--replace={urn}" for urn in options.replace]
+    wanted = {
+        "--target-dependents": options.target_dependents,
+        "--refresh": options.refresh,
+        "--continue-on-error": options.continue_on_error,
+    }
+    return flags + [flag for flag, is_wanted in wanted.items() if is_wanted]
 
 
 def _executable() -> str:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder, Yes
+from terrace.cli.options import (
+    AsJson,
+    ContinueOnError,
+    Engine,
+    Environment,
+    Parallel,
+    ProjectFolder,
+    Target,
+    TargetDependents,
+    Yes,
+)
+from terrace.engine.options import PARALLEL
 
 if TYPE_CHECKING:
     from terrace.cli.operations import Session
@@ -19,6 +30,10 @@ def destroy(
     env: Environment = "local",
     project: ProjectFolder = None,
     engine: Engine = None,
+    target: Target = None,
+    target_dependents: TargetDependents = False,
+    parallel: Parallel = PARALLEL,
+    continue_on_error: ContinueOnError = False,
     delete_data: Annotated[
         bool, typer.Option("--delete-data", help="Delete the services' data too; nothing brings it back.")
     ] = False,
@@ -31,17 +46,26 @@ def destroy(
     """
     from terrace.cli import operations
 
-    session = operations.open_session(env, project, engine, as_json=as_json)
+    options = operations.engine_options(
+        target, target_dependents=target_dependents, parallel=parallel, continue_on_error=continue_on_error
+    )
+    session = operations.open_session(env, project, engine, as_json=as_json, options=options)
     if operations.require_yes(session, "destroy", yes=yes):
-        names = [service["name"] for service in session.stack.outputs().get("services", [])]
-        typer.echo(f"{len(names)} services will be removed: {', '.join(names) or 'none is recorded'}")
+        typer.echo(f"{_what(session, target)} will be removed")
         typer.echo("their data will be DELETED" if delete_data else "their data stays, for a later `terrace up`")
         operations.ask(f"Destroy {env}?")
     if delete_data:
         os.environ[DELETE_DATA] = "1"
     session.change("destroy")
-    if delete_data:
+    if delete_data and not target:
         _delete_left_data(session)
+
+
+def _what(session: Session, target: list[str] | None) -> str:
+    if target:
+        return ", ".join(target)
+    names = [service["name"] for service in session.stack.outputs().get("services", [])]
+    return f"{len(names)} services ({', '.join(names) or 'none is recorded'})"
 
 
 def _delete_left_data(session: Session) -> None:

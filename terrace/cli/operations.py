@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,8 +15,9 @@ import typer
 
 from terrace.cli import progress, results
 from terrace.cli.errors import FAILED, stopped_code
-from terrace.cli.options import EngineName, project_root
+from terrace.cli.options import EngineName, project_root, urn_pattern
 from terrace.engine.model import OnEvent, Result
+from terrace.engine.options import PARALLEL, Options
 from terrace.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,16 +28,16 @@ if TYPE_CHECKING:
 class Stack(Protocol):
     """What both engines offer."""
 
-    def preview(self, *, on_event: OnEvent | None = None) -> Result:
+    def preview(self, *, on_event: OnEvent | None = None, options: Options = ...) -> Result:
         """Find out what would change."""
 
-    def up(self, *, on_event: OnEvent | None = None) -> Result:
+    def up(self, *, on_event: OnEvent | None = None, options: Options = ...) -> Result:
         """Make it so."""
 
-    def refresh(self, *, on_event: OnEvent | None = None) -> Result:
+    def refresh(self, *, on_event: OnEvent | None = None, options: Options = ...) -> Result:
         """Bring the state in line with what is really there."""
 
-    def destroy(self, *, on_event: OnEvent | None = None) -> Result:
+    def destroy(self, *, on_event: OnEvent | None = None, options: Options = ...) -> Result:
         """Remove everything."""
 
     def cancel(self) -> object:
@@ -55,18 +56,20 @@ class Session:
         root: The project's folder.
         stack: The environment's stack on the engine that was asked for.
         as_json: Whether a program reads what is printed.
+        options: How operations are to be done.
     """
 
     env: str
     root: Path
     stack: Stack
     as_json: bool = False
+    options: Options = field(default_factory=Options)
 
     def run(self, operation: str) -> Result:
         """Run one of the stack's operations, show its progress, and return its result."""
         with progress.watch(as_json=self.as_json, title=f"{operation} {self.env}") as show:
             call: Callable[..., Result] = getattr(self.stack, operation)
-            return call(on_event=show)
+            return call(on_event=show, options=self.options)
 
     def change(self, operation: str) -> Result:
         """Run an operation that changes things, print how it ended, and exit where it failed."""
@@ -95,6 +98,7 @@ def open_session(
     *,
     as_json: bool = False,
     runs_program: bool = False,
+    options: Options | None = None,
 ) -> Session:
     """Find the project and the stack; nothing is run yet.
 
@@ -104,6 +108,7 @@ def open_session(
         engine: The engine, where it was named.
         as_json: Whether a program reads what is printed.
         runs_program: Whether the operation runs the Pulumi program, so that the whole blueprint must be right.
+        options: How operations are to be done.
 
     Raises:
         InputError: There is no such project or environment, or its files are wrong.
@@ -122,7 +127,27 @@ def open_session(
     if spec.backend and "PULUMI_BACKEND_URL" not in os.environ:
         found = dataclasses.replace(found, backend_url=spec.backend)
     chosen = engine or EngineName(spec.engine)
-    return Session(env, root, _stack(chosen, found, env), as_json)
+    return Session(env, root, _stack(chosen, found, env), as_json, options or Options())
+
+
+def engine_options(
+    target: list[str] | None = None,
+    replace: list[str] | None = None,
+    *,
+    target_dependents: bool = False,
+    refresh: bool = False,
+    parallel: int = PARALLEL,
+    continue_on_error: bool = False,
+) -> Options:
+    """Return the engine's options for what the user asked for."""
+    return Options(
+        parallel=parallel,
+        continue_on_error=continue_on_error,
+        refresh=refresh,
+        targets=tuple(map(urn_pattern, target or ())),
+        target_dependents=target_dependents,
+        replace=tuple(map(urn_pattern, replace or ())),
+    )
 
 
 def require_yes(session: Session, operation: str, *, yes: bool) -> bool:

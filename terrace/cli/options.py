@@ -38,6 +38,43 @@ Engine = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; needed where there is no terminal.")]
 
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        "-t",
+        metavar="RESOURCE",
+        help="Work on this alone: a slot (tracking), a resource (tracking/mlflow-service), or a URN; can be repeated.",
+        show_default=False,
+    ),
+]
+TargetDependents = Annotated[bool, typer.Option("--target-dependents", help="Work on what depends on the targets too.")]
+Replace = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--replace",
+        metavar="RESOURCE",
+        help="Replace this, named as for --target, even if nothing changed; can be repeated.",
+        show_default=False,
+    ),
+]
+RefreshFirst = Annotated[
+    bool, typer.Option("--refresh", "-r", help="Compare the state with what is really there first.")
+]
+Parallel = Annotated[int, typer.Option("--parallel", "-p", min=1, help="How many resources to work on at once.")]
+ContinueOnError = Annotated[
+    bool, typer.Option("--continue-on-error", help="Go on with what doesn't depend on a failed resource.")
+]
+
+
+def urn_pattern(resource: str) -> str:
+    """Return the pattern of the URNs that a user means by a slot, a resource's name, or a URN."""
+    if resource.startswith("urn:") or "*" in resource:
+        return resource
+    slot, _, name = resource.partition("/")
+    types = "**" if slot == "platform" and name else f"**terrace:{slot}:**"
+    return f"urn:pulumi:*::*::{types}::{name or '**'}"
+
 
 def project_root(given: Path | None) -> Path:
     """Return the project's folder.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder
+from terrace.cli.options import AsJson, Engine, Environment, Parallel, ProjectFolder, Target
+from terrace.engine.options import PARALLEL
 
 
 def refresh(
-    env: Environment = "local", project: ProjectFolder = None, engine: Engine = None, as_json: AsJson = False
+    env: Environment = "local",
+    project: ProjectFolder = None,
+    engine: Engine = None,
+    target: Target = None,
+    parallel: Parallel = PARALLEL,
+    as_json: AsJson = False,
 ) -> None:
     """Note in the state what has drifted; the next `up` repairs it.
 
@@ -14,4 +20,5 @@ def refresh(
     """
     from terrace.cli import operations
 
-    operations.open_session(env, project, engine, as_json=as_json).change("refresh")
+    options = operations.engine_options(target, parallel=parallel)
+    operations.open_session(env, project, engine, as_json=as_json, options=options).change("refresh")

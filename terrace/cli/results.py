@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +14,19 @@ from terrace.cli.names import depth, resource_name
 from terrace.engine.model import PropertyChange, ResourceError, Result, Step
 from terrace.errors import OperationError
 
-SYMBOLS = {"create": "+", "update": "~", "replace": "+-", "delete": "-", "read": "<", "refresh": "~"}
+SYMBOLS = {"create": "+", "update": "~", "replace": "+-", "delete": "-", "read": "<", "import": "=", "refresh": "~"}
 COLORS = {"+": typer.colors.GREEN, "~": typer.colors.YELLOW, "+-": typer.colors.MAGENTA, "-": typer.colors.RED}
-DONE_WORDS = {"create": "created", "update": "updated", "delete": "deleted", "replace": "replaced", "same": "unchanged"}
-PLAN_WORDS = {op: f"to {op}" for op in ("create", "update", "delete", "replace")} | {"same": "unchanged"}
+DONE_WORDS = {
+    "create": "created",
+    "update": "updated",
+    "delete": "deleted",
+    "replace": "replaced",
+    "import": "imported",
+    "same": "unchanged",
+}
+PLAN_WORDS = {op: f"to {op}" for op in ("create", "update", "delete", "replace", "import")} | {"same": "unchanged"}
 # The halves of a replacement, which the step `replace` stands for.
-HALVES = frozenset({"create-replacement", "delete-replaced"})
+HALVES = frozenset({"create-replacement", "delete-replaced", "import-replacement", "read-replacement"})
 DYNAMIC = "pulumi-python:dynamic/"  # what Pulumi puts before the types of resources that Python code handles
 LOCKED = "the stack is currently locked"  # the Pulumi CLI's words
 MAX_VALUE = 80  # characters of a property's value in a plan
@@ -31,8 +39,17 @@ def print_json(document: Any) -> None:
 
 def plan_document(env: str, result: Result) -> dict[str, Any]:
     """Return the plan as ``preview --json`` prints it."""
-    steps = [{"op": step.op, "urn": step.urn, "type": step.type} for step in result.steps]
+    steps = [_step_document(step) for step in result.steps]
     return {"env": env, "steps": steps, "summary": result.summary, "outputs": result.outputs}
+
+
+def _step_document(step: Step) -> dict[str, Any]:
+    document: dict[str, Any] = {"op": step.op, "urn": step.urn, "type": step.type}
+    if step.diff:
+        document["changes"] = [dataclasses.asdict(change) for change in step.diff]
+    if step.unverified:
+        document["unverified"] = True
+    return document
 
 
 def result_document(env: str, result: Result) -> dict[str, Any]:

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder, Yes
+from terrace.cli.options import (
+    AsJson,
+    ContinueOnError,
+    Engine,
+    Environment,
+    Parallel,
+    ProjectFolder,
+    RefreshFirst,
+    Replace,
+    Target,
+    TargetDependents,
+    Yes,
+)
+from terrace.engine.options import PARALLEL
 
 
 def up(
     env: Environment = "local",
     project: ProjectFolder = None,
     engine: Engine = None,
+    target: Target = None,
+    target_dependents: TargetDependents = False,
+    replace: Replace = None,
+    refresh: RefreshFirst = False,
+    parallel: Parallel = PARALLEL,
+    continue_on_error: ContinueOnError = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -20,7 +39,15 @@ def up(
     """
     from terrace.cli import operations, results
 
-    session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True)
+    options = operations.engine_options(
+        target,
+        replace,
+        target_dependents=target_dependents,
+        refresh=refresh,
+        parallel=parallel,
+        continue_on_error=continue_on_error,
+    )
+    session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True, options=options)
     if operations.require_yes(session, "up", yes=yes):
         plan = session.run("preview")
         session.exit_on_failure("preview", plan)

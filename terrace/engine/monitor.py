@@ -168,6 +168,7 @@ class Monitor(Unsupported):
 
     def SignalAndWaitForShutdown(self, _: Any) -> Any:  # noqa: N802
         """The program has registered everything."""
+        self._transforms.close()
         return empty_pb2.Empty()
 
     def finish(self, *, ok: bool) -> None:

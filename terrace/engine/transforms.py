@@ -38,7 +38,7 @@ class Transforms:
         self._stack: list[Any] = []
         self._own: dict[str, list[Any]] = {}
         self._parents: dict[str, str] = {}
-        self._stubs: dict[str, Any] = {}
+        self._channels: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     def add_to_stack(self, callback: Any) -> None:
@@ -63,6 +63,13 @@ class Transforms:
         for callback in callbacks:
             properties, options = self._call(callback, request, properties, options)
         return _changed(request, properties, options)
+
+    def close(self) -> None:
+        """Hang up, before the program's server goes away."""
+        with self._lock:
+            for channel in self._channels.values():
+                channel.close()
+            self._channels.clear()
 
     def _all(self, request: Any) -> Iterable[Any]:
         yield from request.transforms
@@ -97,11 +104,10 @@ class Transforms:
         from pulumi.runtime.proto import callback_pb2_grpc
 
         with self._lock:
-            if target not in self._stubs:
+            if target not in self._channels:
                 unlimited = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-                channel = grpc.insecure_channel(target, options=unlimited)
-                self._stubs[target] = callback_pb2_grpc.CallbacksStub(channel)
-            return self._stubs[target]
+                self._channels[target] = grpc.insecure_channel(target, options=unlimited)
+            return callback_pb2_grpc.CallbacksStub(self._channels[target])
 
 
 def _options(request: Any) -> Any:

@@ -18,8 +18,9 @@ from terrace.engine import OnEvent, Options, Project, Result, Stack
 from terrace.engine.secrets import Crypter
 from terrace.engine.state import is_default_provider
 from terrace.engine.values import SECRET, SIGNATURE
+from tests.engine.engine_cases import PROGRAMS, Do
 
-PROGRAMS = Path(__file__).parent / "programs"
+STACKS = ("dev", "other")
 REPOSITORY = Path(__file__).parents[2]
 PASSPHRASE = "correct horse"
 # A salt of that passphrase, fixed so that recorded programs have a stack file to begin with.
@@ -29,7 +30,7 @@ _ENGINES_OWN = ("created", "modified", "sourcePosition", "stackTrace")
 
 @dataclass
 class World:
-    """A project with one stack, ``dev``, whose resources are files in ``things``."""
+    """A project with the stack ``dev`` (and ``other``, for references), whose resources are files in ``things``."""
 
     root: Path
     program: str
@@ -41,6 +42,7 @@ class World:
         self.write_project("{name: python}")
         os.environ["WORLD"] = str(self.root / "things")
         os.environ["CALLS"] = str(self.root / "calls")
+        os.environ["PULUMI_CONFIG_PASSPHRASE"] = PASSPHRASE
 
     def write(self, program: str) -> None:
         """Make this text the program, with everything of ``recorder`` imported."""
@@ -56,7 +58,10 @@ class World:
 
     @property
     def checkpoint(self) -> Path:
-        return self.root / ".pulumi/stacks/parity/dev.json"
+        return self.checkpoint_of("dev")
+
+    def checkpoint_of(self, stack: str) -> Path:
+        return self.root / f".pulumi/stacks/parity/{stack}.json"
 
     def stack(self, name: str = "dev", passphrase: str = PASSPHRASE) -> Stack:
         return Stack(Project.load(self.root), name, passphrase=lambda: passphrase)
@@ -73,7 +78,8 @@ class World:
             "other:key": "v",
         }
         document = {"encryptionsalt": SALT, "config": config}
-        (self.root / "Pulumi.dev.yaml").write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
+        for stack in STACKS:
+            (self.root / f"Pulumi.{stack}.yaml").write_text(json.dumps(document), encoding="utf-8")  # JSON is YAML
 
     def run(self, operation: str, stage: int, *, on_event: OnEvent | None = None, **options: Any) -> Result:
         """Run an operation on the embedded engine; ``options`` are those of `Options`."""
@@ -103,32 +109,46 @@ class World:
             text=True,
         )
 
-    def embedded(self, operation: str, stage: int) -> dict[str, Any]:
+    def embedded(self, do: Do) -> dict[str, Any]:
         """Run an operation on the embedded engine; returns what there is to compare."""
         (self.root / "calls").write_text("", encoding="utf-8")
-        if operation == "drift":
+        if do.operation == "drift":
             self.drift()
             return {}
-        result = self.run(operation, stage, parallel=1)
-        return self._outcome(result.ok, [(step.urn, step.op) for step in result.steps], result.summary)
+        self.set_stage(do.stage)
+        options = Options(parallel=1, **self._with_urns(do))
+        result: Result = getattr(self.stack(do.stack), do.operation)(options=options)
+        return self._outcome(do.stack, result.ok, [(step.urn, step.op) for step in result.steps], result.summary)
 
-    def pulumi(self, operation: str, stage: int) -> dict[str, Any]:
+    def pulumi(self, do: Do) -> dict[str, Any]:
         """The same with the Pulumi CLI."""
         (self.root / "calls").write_text("", encoding="utf-8")
-        if operation == "drift":
+        if do.operation == "drift":
             self.drift()
             return {}
-        self.set_stage(stage)
+        self.set_stage(do.stage)
         log = self.root / "events"
         log.unlink(missing_ok=True)
-        if not self.checkpoint.exists():
-            self.cli("stack", "init", "dev")
-            self.set_stage(stage)
-        done = self.cli(operation, "--yes", "--parallel=1", f"--event-log={log}", check=False)
+        if not self.checkpoint_of(do.stack).exists():
+            self.cli("stack", "init", stack=do.stack)
+            self.set_stage(do.stage)
+        flags = [flag for name, value in self._with_urns(do).items() for flag in _flags(name, value)]
+        arguments = ("--yes", "--parallel=1", f"--event-log={log}", *flags)
+        done = self.cli(do.operation, *arguments, check=False, stack=do.stack)
         if not log.exists():
-            raise AssertionError(f"pulumi {operation} made no event log:\n{done.stdout}\n{done.stderr}")
+            raise AssertionError(f"pulumi {do.operation} made no event log:\n{done.stdout}\n{done.stderr}")
         events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        return self._outcome(done.returncode == 0, *_last_run(events))
+        return self._outcome(do.stack, done.returncode == 0, *_last_run(events))
+
+    def _with_urns(self, do: Do) -> dict[str, Any]:
+        named = {key: tuple(map(self._urn_of, do.options[key])) for key in ("targets", "replace") if key in do.options}
+        return {**do.options, **named}
+
+    def _urn_of(self, name: str) -> str:
+        if "*" in name:
+            return name
+        kind = {"group": "test:index:Group", "child": "test:index:Group$pulumi-python:dynamic:Resource"}
+        return f"urn:pulumi:dev::parity::{kind.get(name, 'pulumi-python:dynamic:Resource')}::{name}"
 
     def calls(self) -> list[tuple[str, str]]:
         """The (method, label) pairs of every call of the provider so far."""
@@ -143,7 +163,7 @@ class World:
     def urn(self, name: str) -> str:
         return f"urn:pulumi:dev::parity::pulumi-python:dynamic:Resource::{name}"
 
-    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str, check: bool = True, stack: str = "dev") -> subprocess.CompletedProcess[str]:
         self.write_project(f"{{name: python, options: {{toolchain: pip, virtualenv: {_venv(self.root)}}}}}")
         environment = {
             **os.environ,
@@ -152,9 +172,8 @@ class World:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DEBUG_COMMANDS": "true",  # for --event-log
         }
-        stack = () if arguments[0] == "stack" else ("--stack=dev",)
         done = subprocess.run(
-            ["pulumi", *arguments, *stack, "--non-interactive"],
+            ["pulumi", *arguments, f"--stack={stack}", "--non-interactive"],
             cwd=self.root,
             env=environment,
             capture_output=True,
@@ -171,18 +190,19 @@ class World:
         changed.write_text(changed.read_text(encoding="utf-8").replace("made of 1", "made of stone"), encoding="utf-8")
         (things / "vanishes.json").unlink()
 
-    def state(self) -> list[dict[str, Any]]:
+    def state(self, stack: str = "dev") -> list[dict[str, Any]]:
         """The resources of the checkpoint: decrypted, sorted, and without what differs from run to run."""
-        if not self.checkpoint.exists():  # the CLI makes one before its first operation, the embedded engine by it
+        checkpoint = self.checkpoint_of(stack)
+        if not checkpoint.exists():  # the CLI makes one before its first operation, the embedded engine by it
             return []
-        document = json.loads(self.checkpoint.read_bytes())
+        document = json.loads(checkpoint.read_bytes())
         latest = document["checkpoint"].get("latest") or {}
         open_ = Crypter(SALT, lambda: PASSPHRASE, "test").decrypt
         resources = [_comparable(raw, open_) for raw in latest.get("resources") or []]
         assert "pending_operations" not in latest
         return sorted(resources, key=lambda raw: (raw["urn"], bool(raw.get("delete"))))
 
-    def _outcome(self, ok: bool, steps: list[tuple[str, str]], summary: dict[str, int]) -> dict[str, Any]:
+    def _outcome(self, stack: str, ok: bool, steps: list[tuple[str, str]], summary: dict[str, int]) -> dict[str, Any]:
         calls = [json.loads(line) for line in (self.root / "calls").read_text(encoding="utf-8").splitlines()]
         return {
             "ok": ok,
@@ -190,8 +210,13 @@ class World:
             "summary": summary,
             "calls": sorted(calls, key=json.dumps),
             "things": sorted(path.name for path in (self.root / "things").iterdir()),
-            "state": self.state(),
+            "state": self.state(stack),
         }
+
+
+def _flags(name: str, value: Any) -> list[str]:
+    flag = {"targets": "target"}.get(name, name.replace("_", "-"))
+    return [f"--{flag}={item}" for item in value] if isinstance(value, tuple) else [f"--{flag}"]
 
 
 def _last_run(events: list[dict[str, Any]]) -> tuple[list[tuple[str, str]], dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -18,9 +19,7 @@ def record(case: str, root: Path) -> None:
     """Run a case with the CLI on PATH and keep what came out."""
     version = subprocess.run(["pulumi", "version"], capture_output=True, text=True, check=True).stdout.strip()
     world = World(root / case, case)
-    outcomes = [
-        {"operation": operation, "stage": stage, **world.pulumi(operation, stage)} for operation, stage in CASES[case]
-    ]
+    outcomes = [{**dataclasses.asdict(do), **world.pulumi(do)} for do in CASES[case]]
     document = {"pulumi": version, "outcomes": outcomes}
     (RECORDED / f"{case}.json").write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 

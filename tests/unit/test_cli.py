@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from terrace import config, resolve
 from terrace.cli import COMMANDS, application, operations
 from terrace.cli.names import resource_name
+from terrace.cli.options import urn_pattern
 from terrace.engine.model import (
     Diagnostic,
     Event,
@@ -31,6 +32,7 @@ from terrace.engine.model import (
     StepFailed,
     StepStarted,
 )
+from terrace.engine.options import Options, Urns
 from terrace.errors import InputError, InputErrors, Location
 
 PREFIX = "urn:pulumi:local::terrace::"
@@ -53,9 +55,11 @@ class Recorded:
     shown: dict[str, Any] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
     raises: BaseException | None = None
+    options: Options = field(default_factory=Options)
 
-    def _run(self, operation: str, on_event: OnEvent | None) -> Result:
+    def _run(self, operation: str, on_event: OnEvent | None, options: Options) -> Result:
         self.ran.append(operation)
+        self.options = options
         if self.raises:
             raise self.raises
         if on_event:
@@ -63,17 +67,17 @@ class Recorded:
                 on_event(event)
         return self.result
 
-    def preview(self, *, on_event: OnEvent | None = None) -> Result:
-        return self._run("preview", on_event)
+    def preview(self, *, on_event: OnEvent | None = None, options: Options) -> Result:
+        return self._run("preview", on_event, options)
 
-    def up(self, *, on_event: OnEvent | None = None) -> Result:
-        return self._run("up", on_event)
+    def up(self, *, on_event: OnEvent | None = None, options: Options) -> Result:
+        return self._run("up", on_event, options)
 
-    def refresh(self, *, on_event: OnEvent | None = None) -> Result:
-        return self._run("refresh", on_event)
+    def refresh(self, *, on_event: OnEvent | None = None, options: Options) -> Result:
+        return self._run("refresh", on_event, options)
 
-    def destroy(self, *, on_event: OnEvent | None = None) -> Result:
-        return self._run("destroy", on_event)
+    def destroy(self, *, on_event: OnEvent | None = None, options: Options) -> Result:
+        return self._run("destroy", on_event, options)
 
     def cancel(self) -> None:
         self.ran.append("cancel")
@@ -156,6 +160,67 @@ def test_a_plan_shows_what_changes_and_leaves_out_what_does_not(play: Callable[.
     assert lines[3] == "1 to create, 1 to update, 1 unchanged"
 
 
+def test_a_plan_for_programs_says_what_changes_and_what_is_not_verified(play: Callable[..., Recorded]) -> None:
+    change = PropertyChange("size", "update", 1, 2, replaces=True)
+    play(
+        Recorded(
+            result(
+                Step(
+                    "replace",
+                    "urn:pulumi:local::terrace::aws:s3/bucket:Bucket::b",
+                    "aws:s3/bucket:Bucket",
+                    (change,),
+                    unverified=True,
+                )
+            )
+        )
+    )
+
+    (step,) = json.loads(run("preview", "--json").stdout)["steps"]
+
+    assert step["changes"] == [{"path": "size", "kind": "update", "old": 1, "new": 2, "replaces": True}]
+    assert step["unverified"] is True
+
+
+def test_the_engine_gets_the_options_of_the_command(play: Callable[..., Recorded]) -> None:
+    stack = play(Recorded(result()))
+
+    run(
+        "up",
+        "--yes",
+        "-t",
+        "tracking",
+        "--target-dependents",
+        "--replace",
+        "urn:x",
+        "-r",
+        "-p",
+        "2",
+        "--continue-on-error",
+    )
+
+    assert stack.options == Options(2, True, True, ("urn:pulumi:*::*::**terrace:tracking:**::**",), True, ("urn:x",))
+    run("destroy", "--yes", "--target", "platform/host")
+    assert stack.options == Options(targets=("urn:pulumi:*::*::**::host",))
+
+
+@pytest.mark.parametrize(
+    ("resource", "step", "meant"),
+    [
+        ("tracking", ROLE, True),
+        ("tracking/mlflow-service", ROLE, True),
+        ("tracking/mlflow", ROLE, False),
+        ("tracking", COMPONENT, True),
+        ("tracking", HOST, False),
+        ("platform/host", HOST, True),
+        (ROLE.urn, ROLE, True),
+        ("**::mlflow-*", ROLE, True),
+    ],
+)
+def test_targets_are_named_as_they_are_shown(resource: str, step: Step, meant: bool) -> None:
+    assert (step.urn in Urns([urn_pattern(resource)])) is meant
+
+
 def test_up_without_a_terminal_needs_yes_and_touches_nothing(play: Callable[..., Recorded]) -> None:
     stack = play(Recorded(result()))
 
@@ -234,7 +299,7 @@ def test_sigterm_stops_a_command_as_ctrl_c_does(play: Callable[..., Recorded], m
     monkeypatch.setattr(errors, "_received", [])
     stack = play(Recorded(result()))
 
-    def terminated(*, on_event: OnEvent | None = None) -> Result:
+    def terminated(**_arguments: object) -> Result:
         os.kill(os.getpid(), signal.SIGTERM)
         return stack.result
 
