@@ -143,10 +143,10 @@ class Monitor(Unsupported):
         goal = from_read(request, self._root)
         goal.provider = goal.provider or self._default_provider(package_of(goal.type), request.version)
         reached = self._reach(goal)
-        if reached.result != resource_pb2.SUCCESS:
-            raise StepError("it can't be read", where=reached.resource.urn)
         properties = to_wire(reached.resource.outputs, secrets=True)
-        return resource_pb2.ReadResourceResponse(urn=reached.resource.urn, properties=properties)
+        return resource_pb2.ReadResourceResponse(
+            urn=reached.resource.urn, properties=properties, result=reached.result
+        )
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
         """The program calls a function; those of provider plugins are refused."""

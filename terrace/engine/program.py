@@ -8,6 +8,7 @@ import contextvars
 import io
 import os
 import queue
+import re
 import runpy
 import sys
 import threading
@@ -22,11 +23,14 @@ import pulumi
 import pulumi.runtime
 
 from terrace.engine.dynamic import clean_pickling
+from terrace.engine.errors import UnsupportedError
 from terrace.engine.model import Severity
 
 _capturing: contextvars.ContextVar[bool] = contextvars.ContextVar("terrace_engine_capturing", default=False)
 # The SDK parks a thread for each registration that waits for its turn, so it needs more threads than run at once.
 _THREADS_PER_TURN = 4
+# What the SDK says when a program uses a feature that an engine doesn't say it has.
+_MISSING_FEATURE = re.compile(r"The Pulumi CLI does not support (?:the )?(.+?)\. Please update the Pulumi CLI\.")
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ def run_program(run: Run, monitor: Any, engine: Any, program: Callable[[], None]
 
     Raises:
         ProgramError: The program failed.
+        UnsupportedError: It uses a feature that this engine doesn't have.
     """
     _configure(run, monitor, engine)
     loop = asyncio.new_event_loop()
@@ -85,6 +90,8 @@ def run_program(run: Run, monitor: Any, engine: Any, program: Callable[[], None]
         if error.code not in (None, 0):
             raise ProgramError(f"the program exited with {error.code}") from error
     except Exception as error:
+        if (missing := _MISSING_FEATURE.fullmatch(str(error))) is not None:
+            raise _unsupported(missing[1]) from error
         raise ProgramError(_users_trace(error, run.main)) from error
     finally:
         _drop_tasks(loop)
@@ -114,6 +121,10 @@ def _run_main(main: Path) -> None:
     # Python remembers for good which folder "." was when it was first looked up.
     sys.path_importer_cache.pop(".", None)
     runpy.run_path(".", run_name="__main__")
+
+
+def _unsupported(feature: str) -> UnsupportedError:
+    return UnsupportedError(f"the program uses {feature}: the embedded engine can't", fix="use --engine pulumi")
 
 
 def _users_trace(error: Exception, main: Path) -> str:

@@ -40,6 +40,10 @@ class World:
         shutil.copyfile(PROGRAMS / "recorder.py", self.root / "recorder.py")
         shutil.copyfile(PROGRAMS / f"{self.program}.py", self.root / "__main__.py")
         self.write_project("{name: python}")
+        self._enter()
+
+    def _enter(self) -> None:
+        """Have programs and their providers work in this world; there may be another."""
         os.environ["WORLD"] = str(self.root / "things")
         os.environ["CALLS"] = str(self.root / "calls")
         os.environ["PULUMI_CONFIG_PASSPHRASE"] = PASSPHRASE
@@ -111,6 +115,7 @@ class World:
 
     def embedded(self, do: Do) -> dict[str, Any]:
         """Run an operation on the embedded engine; returns what there is to compare."""
+        self._enter()
         (self.root / "calls").write_text("", encoding="utf-8")
         if do.operation == "drift":
             self.drift()
@@ -122,6 +127,7 @@ class World:
 
     def pulumi(self, do: Do) -> dict[str, Any]:
         """The same with the Pulumi CLI."""
+        self._enter()
         (self.root / "calls").write_text("", encoding="utf-8")
         if do.operation == "drift":
             self.drift()
