@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Progress: TypeAlias = AbstractContextManager[OnEvent]
 
-QUIET_OPS = frozenset({"same"})
+QUIET_OPS = frozenset({"same", "refresh"})
 COMPONENT_PREFIXES = ("terrace:", "pulumi:pulumi:")
 
 

@@ -11,10 +11,11 @@ import typer
 
 from terrace.cli.errors import print_errors
 from terrace.cli.names import depth, resource_name
+from terrace.cli.progress import QUIET_OPS
 from terrace.engine.model import PropertyChange, ResourceError, Result, Step
 from terrace.errors import OperationError
 
-SYMBOLS = {"create": "+", "update": "~", "replace": "+-", "delete": "-", "read": "<", "import": "=", "refresh": "~"}
+SYMBOLS = {"create": "+", "update": "~", "replace": "+-", "delete": "-", "read": "<", "import": "="}
 COLORS = {"+": typer.colors.GREEN, "~": typer.colors.YELLOW, "+-": typer.colors.MAGENTA, "-": typer.colors.RED}
 DONE_WORDS = {
     "create": "created",
@@ -62,7 +63,7 @@ def result_document(env: str, result: Result) -> dict[str, Any]:
 
 def print_plan(result: Result) -> None:
     """Print what would change, slot by slot, and how much."""
-    shown = [step for step in result.steps if step.op != "same" and step.op not in HALVES]
+    shown = [step for step in result.steps if step.op not in QUIET_OPS and step.op not in HALVES]
     slots = list(dict.fromkeys(resource_name(step.urn).group for step in shown))
     for step in sorted(shown, key=lambda step: (slots.index(resource_name(step.urn).group), depth(step.urn))):
         _print_step(step)
@@ -134,7 +135,7 @@ def _as_error(error: ResourceError, again: str) -> OperationError:
 
 def changes(plan: Result) -> bool:
     """Return whether carrying out the plan would change anything."""
-    return any(step.op != "same" for step in plan.steps)
+    return any(step.op not in QUIET_OPS for step in plan.steps)
 
 
 def print_endpoints(outputs: Mapping[str, Any]) -> None:

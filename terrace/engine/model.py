@@ -18,6 +18,8 @@ Op: TypeAlias = Literal[
     "delete",
     "delete-replaced",
     "discard",
+    "discard-replaced",
+    "remove-pending-replace",
     "read",
     "read-replacement",
     "import",

@@ -144,9 +144,7 @@ class Monitor(Unsupported):
         goal.provider = goal.provider or self._default_provider(package_of(goal.type), request.version)
         reached = self._reach(goal)
         properties = to_wire(reached.resource.outputs, secrets=True)
-        return resource_pb2.ReadResourceResponse(
-            urn=reached.resource.urn, properties=properties, result=reached.result
-        )
+        return resource_pb2.ReadResourceResponse(urn=reached.resource.urn, properties=properties, result=reached.result)
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
         """The program calls a function; those of provider plugins are refused."""

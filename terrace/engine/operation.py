@@ -137,9 +137,9 @@ class Pass:
         if self._report.errors:
             return
         targets = Targets(self._setting.options)
-        there = [item for item in self._resources if item.custom and not item.pending_replacement]
-        wanted = [item for item in there if self._providers.handles(item.type) and targets.includes(item)]
+        wanted = [item for item in self._resources if targets.names(item.urn) and not item.pending_replacement]
         actions = [Action("refresh", None, resource, refreshed=True) for resource in wanted]
+        self.snapshot.tidy()
         self._interruptible(lambda: self._run_all(actions))
 
     def result(self) -> Result:

@@ -117,21 +117,27 @@ class Planner:
     def deletions(self) -> list[list[Action]]:
         """What is left to delete once the program is done: rounds of actions that can go in parallel."""
         actions: dict[Resource, Action] = {}
+        left: list[Action] = []
         deletable = self._targets.deletable(self._graph)
         for resource in self._resources:
-            if resource in self._gone or (deletable is not None and resource not in deletable):
+            if resource in self._gone:
+                continue
+            if deletable is not None and resource not in deletable:
+                if self._is_unreached(resource):
+                    left.append(Action("same", resource, dataclasses.replace(resource), left_out=True))
                 continue
             if resource.delete:
                 actions[resource] = Action("delete-replaced", resource, None)
             elif resource not in self._kept and not self._names.was_seen(resource.urn):
-                op: Op = "discard" if resource.pending_replacement else "delete"
+                op: Op = "remove-pending-replace" if resource.pending_replacement else "delete"
                 actions[resource] = Action(op, resource, None)
         self.condemned.update(resource.urn for resource in actions)
-        return [[actions[resource] for resource in round_] for round_ in self._graph.deletion_rounds(actions)]
+        rounds = [[actions[resource] for resource in round_] for round_ in self._graph.deletion_rounds(actions)]
+        return [left, *rounds]
 
     def beyond_targets(self, rounds: list[list[Action]]) -> list[str]:
         """The URNs of what these deletions would take along without being told to."""
-        return self._targets.beyond(action.resource for round_ in rounds for action in round_)
+        return self._targets.beyond(action.resource for round_ in rounds for action in round_ if not action.left_out)
 
     def unknown_targets(self) -> list[str]:
         """The targets that neither the program nor the state knows."""

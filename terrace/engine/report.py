@@ -14,6 +14,7 @@ from terrace.engine.model import (
     Diagnostic,
     Event,
     OnEvent,
+    Op,
     PropertyChange,
     ResourceError,
     Severity,
@@ -24,14 +25,16 @@ from terrace.engine.model import (
     StepStarted,
 )
 from terrace.engine.state import PROVIDER_PREFIX, is_default_provider, package_of
-from terrace.engine.values import MASK, secret_texts
+from terrace.engine.values import MASK, equal, secret_texts
 
 if TYPE_CHECKING:
     from terrace.engine.action import Action
 
 # Shorter strings than this are too common to tell a secret from a word that happens to be the same.
 _SHORTEST_SECRET = 4
-_PARTS_OF_REPLACE = ("create-replacement", "delete-replaced")
+# What happens to a resource that was only read, and that nobody deletes.
+_DISCARDS: dict[Op, Op] = {"delete": "discard", "delete-replaced": "discard-replaced"}
+_UNCOUNTED = ("create-replacement", "delete-replaced", "import-replacement", "read-replacement")
 
 
 class Report:
@@ -41,9 +44,14 @@ class Report:
         on_event: Told everything, one event at a time, in the context that the report was made in.
         preview: Whether steps are only planned.
         packages: The packages that this engine can deploy; steps of others are unverified.
+        refresh: Whether the operation is a refresh; the one before an update doesn't count in the summary.
     """
 
-    def __init__(self, on_event: OnEvent | None, *, preview: bool, packages: Collection[str]) -> None:
+    def __init__(
+        self, on_event: OnEvent | None, *, preview: bool, packages: Collection[str], refresh: bool = False
+    ) -> None:
+        self._refresh = refresh
+        self._counts: Counter[Op] = Counter()
         self._packages = packages
         self._on_event = on_event
         self._context = contextvars.copy_context()
@@ -64,8 +72,8 @@ class Report:
         return tuple(self._errors)
 
     def summary(self) -> dict[str, int]:
-        """How many steps of which operation; a replacement counts once."""
-        return dict(Counter(step.op for step in self._steps if step.op not in _PARTS_OF_REPLACE))
+        """How many steps of which operation, as the Pulumi CLI counts: a replacement once, a read if it changed."""
+        return {str(op): count for op, count in self._counts.items()}
 
     def emit(self, event: Event) -> None:
         """Tell the caller."""
@@ -102,6 +110,8 @@ class Report:
         step = self._step(action, 0.0 if self._preview or not since else time.monotonic() - since)
         with self._lock:
             self._steps.append(step)
+            if self._counts_in(action):
+                self._counts[step.op] += 1
         self.emit(StepPlanned(step) if self._preview else StepDone(step))
 
     def failed(self, action: Action, message: str) -> None:
@@ -114,6 +124,14 @@ class Report:
         with self._lock:
             self._errors.append(ResourceError(urn, message))
         return message
+
+    def _counts_in(self, action: Action) -> bool:
+        """Whether the summary counts it, as the Pulumi CLI does."""
+        if action.op == "read":
+            return (
+                action.old is not None and action.new is not None and not equal(action.old.outputs, action.new.outputs)
+            )
+        return action.op not in _UNCOUNTED and (self._refresh or not action.refreshed)
 
     def _step(self, action: Action, duration: float = 0.0) -> Step:
         resource = action.resource
@@ -128,8 +146,11 @@ class Report:
             changes = property_changes(action.old.outputs, action.new.outputs, None)
         package = package_of(resource.type.removeprefix(PROVIDER_PREFIX))
         unverified = resource.custom and package not in self._packages
-        return Step(action.op, resource.urn, resource.type, changes, duration, unverified)
+        op = _DISCARDS.get(action.op, action.op) if resource.external else action.op
+        if action.refreshed and not self._refresh:
+            op = "refresh"
+        return Step(op, resource.urn, resource.type, changes, duration, unverified)
 
 
 def _is_shown(action: Action) -> bool:
-    return action.op != "discard" and not is_default_provider(action.resource.urn)
+    return action.op != "remove-pending-replace" and not is_default_provider(action.resource.urn)

@@ -94,9 +94,13 @@ class Snapshot:
             self._keys[new] = self._keys[old]
         self.set(new)
 
-    def remove(self, resource: Resource, *, vanished: bool = False) -> None:
-        """Record that a resource isn't there any more; ``vanished`` if nobody who refers to it was told."""
-        self._record([{"t": "vanish" if vanished else "done", "k": self._keys[resource]}])
+    def remove(self, resource: Resource) -> None:
+        """Record that a resource isn't there any more."""
+        self._record([{"t": "done", "k": self._keys[resource]}])
+
+    def tidy(self) -> None:
+        """Have references to what isn't there any more dropped, as the Pulumi CLI does after every refresh."""
+        self._shrunk = self.changed = True
 
     def apply(self, entries: list[Entry]) -> None:
         """Replay entries that were read from a journal."""
@@ -166,9 +170,10 @@ class Snapshot:
             self._place(entry["k"], entry["r"])
         elif kind == "set":
             self._items[entry["k"]] = entry["r"]
-        elif kind in ("done", "vanish"):
+        elif kind == "done":
             self._done.add(entry["k"])
-            self._shrunk = self._shrunk or kind == "vanish"
+        elif kind == "open" and entry["operation"] == "refresh":
+            self._shrunk = True
         self.changed = self.changed or kind not in ("open", "folded")
 
     def _place(self, key: str, resource: Resource) -> None:

@@ -197,7 +197,7 @@ class Stack:
             store.unlock()
             from terrace.engine.report import Report
 
-            report = Report(on_event, preview=False, packages=self._deployable())
+            report = Report(on_event, preview=False, packages=self._deployable(), refresh=kind == "refresh")
             store.unlocked()
             self._begin(store, report)
             if kind != "refresh" and (refused := self._refused(store, report, kind, options)) is not None:

@@ -17,7 +17,7 @@ from terrace.engine.values import UNKNOWN_WIRE, Secret, equal
 _T = TypeVar("_T")
 _IMPORTS = ("import", "import-replacement")
 _READS = ("read", "read-replacement")
-_DELETIONS = ("delete", "delete-replaced", "discard")
+_DELETIONS = ("delete", "delete-replaced", "remove-pending-replace")
 # A resource that stays the same is written all the same if one of these changed.
 _MUTABLE = (
     "urn",
@@ -182,19 +182,22 @@ class Steps:
 
     def _refresh(self, action: Action, old: Resource) -> None:
         """Compare with what is really there; the action becomes what was found."""
+        if not self._providers.handles(old.type) or not old.custom:
+            action.op = "same"
+            return
         found = self._providers.read(old)
         if not found.id:
             action.op, action.old, action.new = "delete", old, None
-            self._snapshot.remove(old, vanished=True)
+            self._snapshot.remove(old)
             return
         inputs = old.inputs if found.inputs is None else found.inputs
         new = dataclasses.replace(old, id=found.id, inputs=inputs, outputs=found.outputs)
         _hide_outputs(new)
         action.old, action.new = old, new
+        # As with the Pulumi CLI, what a provider calls no difference is none, though it is noted in the state.
+        action.op = "update" if self._providers.diff(new, old.inputs).changed else "same"
         if equal([old.id, old.inputs, old.outputs], [new.id, new.inputs, new.outputs]):
-            action.op = "same"
             return
-        action.op = "update"
         new.modified = now()
         self._snapshot.refresh(old, new)
 
@@ -207,7 +210,7 @@ class Steps:
             )
 
         def work() -> None:
-            if not self._preview and action.op != "discard" and self._is_ours(old):
+            if not self._preview and action.op != "remove-pending-replace" and self._is_ours(old):
                 self._providers.delete(old)
 
         number, _ = self._attempt("deleting", old, work)

@@ -31,6 +31,10 @@ class Targets:
             return True
         return False
 
+    def names(self, urn: str) -> bool:
+        """Whether the user named it, or nothing."""
+        return not self._targets or urn in self._targets
+
     def must_replace(self, urn: str) -> bool:
         """Whether to replace it even though nothing changed."""
         return urn in self._replaced

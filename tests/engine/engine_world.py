@@ -144,7 +144,7 @@ class World:
         if not log.exists():
             raise AssertionError(f"pulumi {do.operation} made no event log:\n{done.stdout}\n{done.stderr}")
         events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-        return self._outcome(do.stack, done.returncode == 0, *_last_run(events))
+        return self._outcome(do.stack, done.returncode == 0, *_last_run(do.operation, events))
 
     def _with_urns(self, do: Do) -> dict[str, Any]:
         named = {key: tuple(map(self._urn_of, do.options[key])) for key in ("targets", "replace") if key in do.options}
@@ -225,14 +225,22 @@ def _flags(name: str, value: Any) -> list[str]:
     return [f"--{flag}={item}" for item in value] if isinstance(value, tuple) else [f"--{flag}"]
 
 
-def _last_run(events: list[dict[str, Any]]) -> tuple[list[tuple[str, str]], dict[str, int]]:
-    """The steps and the summary of the update; none if its preview failed already."""
+def _last_run(operation: str, events: list[dict[str, Any]]) -> tuple[list[tuple[str, str]], dict[str, int]]:
+    """The steps that were done and the summary of the update; none if its preview failed already."""
     summary = next(event["summaryEvent"] for event in events if "summaryEvent" in event)
     if summary["isPreview"]:
         return [], {}
-    started = [event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event]
-    steps = [(item["urn"], item["op"]) for item in started if not is_default_provider(item["urn"])]
-    return steps, summary["resourceChanges"] or {}
+    steps: list[tuple[str, str]] = []
+    for event in events:
+        if begun := event.get("resourcePreEvent"):
+            steps.append((begun["metadata"]["urn"], begun["metadata"]["op"]))
+        elif failed := event.get("resOpFailedEvent"):
+            steps.remove((failed["metadata"]["urn"], failed["metadata"]["op"]))
+        elif operation == "refresh" and (done := event.get("resOutputsEvent")):
+            begun_as = (done["metadata"]["urn"], "refresh")  # a refresh tells only afterwards what it found
+            steps[steps.index(begun_as)] = (done["metadata"]["urn"], done["metadata"]["op"])
+    shown = [step for step in steps if not is_default_provider(step[0])]
+    return shown, summary["resourceChanges"] or {}
 
 
 def _comparable(raw: dict[str, Any], open_: Any) -> dict[str, Any]:
