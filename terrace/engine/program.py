@@ -25,6 +25,7 @@ import pulumi.runtime
 from terrace.engine.dynamic import clean_pickling
 from terrace.engine.errors import UnsupportedError
 from terrace.engine.model import Severity
+from terrace.engine.waiting import patient_waiting
 
 _capturing: contextvars.ContextVar[bool] = contextvars.ContextVar("terrace_engine_capturing", default=False)
 # The SDK parks a thread for each registration that waits for its turn, so it needs more threads than run at once.
@@ -82,7 +83,7 @@ def run_program(run: Run, monitor: Any, engine: Any, program: Callable[[], None]
     loop.set_exception_handler(lambda *_: None)
     try:
         main = program or (lambda: _run_main(run.main))
-        with clean_pickling():
+        with clean_pickling(), patient_waiting():
             loop.run_until_complete(pulumi.runtime.run_in_stack(main))
     except pulumi.RunError as error:
         raise ProgramError(str(error)) from error
