@@ -60,6 +60,7 @@ class Report:
         self._steps: list[Step] = []
         self._errors: list[ResourceError] = []
         self._secrets: set[str] = set()
+        self._longest_first: list[str] | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -87,13 +88,18 @@ class Report:
 
     def hide(self, values: Any) -> None:
         """Remember secrets, to remove them from every message."""
+        found = {text for text in secret_texts(values) if len(text) >= _SHORTEST_SECRET}
         with self._lock:
-            self._secrets.update(text for text in secret_texts(values) if len(text) >= _SHORTEST_SECRET)
+            if not found <= self._secrets:
+                self._secrets |= found
+                self._longest_first = None
 
     def redact(self, message: str) -> str:
         """The message without any secret that is known by now."""
         with self._lock:
-            for text in sorted(self._secrets, key=len, reverse=True):
+            if self._longest_first is None:
+                self._longest_first = sorted(self._secrets, key=len, reverse=True)
+            for text in self._longest_first:
                 message = message.replace(text, MASK)
         return message
 
