@@ -24,6 +24,7 @@ class Figure:
         unit: Its unit.
         goal: What it should stay below; None where there is no goal.
         runs: How many measurements the median is of.
+        at_least: The goal is what it should reach, as with a ratio.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Figure:
     unit: str
     goal: float | None = None
     runs: int = 1
+    at_least: bool = False
 
 
 def median_seconds(call: Callable[[], object], runs: int) -> float:
@@ -54,7 +56,8 @@ def terrace(*arguments: str) -> None:
 def show(figures: Iterable[Figure]) -> None:
     """Print a line per figure."""
     for figure in figures:
-        goal = f"goal {figure.goal:g} {figure.unit}" if figure.goal is not None else ""
+        bound = "at least " if figure.at_least else ""
+        goal = f"goal {bound}{figure.goal:g} {figure.unit}" if figure.goal is not None else ""
         runs = f"median of {figure.runs}" if figure.runs > 1 else "one run"
-        sys.stdout.write(f"{figure.name:<44} {figure.value:>9.2f} {figure.unit:<4} {goal:<14} ({runs})\n")
+        sys.stdout.write(f"{figure.name:<44} {figure.value:>9.2f} {figure.unit:<4} {goal:<17} ({runs})\n")
         sys.stdout.flush()

@@ -10,7 +10,7 @@ import os
 import pwd
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -27,7 +27,7 @@ def by_user(env: str) -> dict[str, float]:
         try:
             user = pwd.getpwuid(folder.stat().st_uid).pw_name
             if user.startswith(prefix):
-                totals[user.removeprefix(prefix)] += _pss_kb(folder) / 1000
+                totals[user.removeprefix(prefix)] += pss_kb(folder) / 1000
         except (OSError, KeyError):  # it ended meanwhile, or its user has no name
             continue
     return totals
@@ -44,11 +44,17 @@ def measure(env: str) -> Iterator[Figure]:
 
 
 class Peak:
-    """Watches the environment's memory in the background; ``megabytes`` is the most that it took."""
+    """Watches memory in the background; ``megabytes`` is the most that it was.
 
-    def __init__(self, env: str) -> None:
+    Args:
+        megabytes: What it is now.
+        interval: Seconds between two looks.
+    """
+
+    def __init__(self, megabytes: Callable[[], float], interval: float = INTERVAL_SECONDS) -> None:
         self.megabytes = 0.0
-        self._env = env
+        self._now = megabytes
+        self._interval = interval
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
 
@@ -63,11 +69,12 @@ class Peak:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(INTERVAL_SECONDS):
-            self.megabytes = max(self.megabytes, sum(by_user(self._env).values()))
+        while not self._ended.wait(self._interval):
+            self.megabytes = max(self.megabytes, self._now())
 
 
-def _pss_kb(process: Path) -> int:
+def pss_kb(process: Path) -> int:
+    """Return the PSS (kB) of the process with this folder in ``/proc``."""
     for line in (process / "smaps_rollup").read_text(encoding="ascii").splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])
