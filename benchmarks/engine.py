@@ -80,7 +80,7 @@ def _ratio(name: str, of: dict[str, float], goal: float) -> Figure:
 def main() -> None:
     """Show the figures, or draw the growth."""
     parser = argparse.ArgumentParser(prog="benchmarks.engine", description=__doc__)
-    parser.add_argument("--plot", action="store_true", help="measure the growth and draw it; takes many minutes")
+    parser.add_argument("--plot", action="store_true", help="draw the growth; takes many minutes, and matplotlib")
     if not parser.parse_args().plot:
         show(measure(""))
         return

@@ -129,8 +129,9 @@ class Engines:
         """A virtual environment with pip, which the CLI needs, that sees this one's packages."""
         folder = self._folder / "venv"
         venv.create(folder, with_pip=True, symlinks=True)
-        packages = next(path for path in sys.path if path.endswith("site-packages"))
-        (next(folder.glob("lib/python*/site-packages")) / "project.pth").write_text(packages, encoding="utf-8")
+        packages = [path for path in sys.path if path.endswith("site-packages")]  # several with `uv run --with`
+        own = next(folder.glob("lib/python*/site-packages"))
+        (own / "project.pth").write_text("\n".join(packages), encoding="utf-8")
 
 
 @contextmanager
