@@ -68,13 +68,13 @@ def _compare(
         yield Figure(f"{what}, {_NAMES[engine]}", seconds[engine], "s", runs=number)
         yield Figure(f"{what}, {_NAMES[engine]}, memory", megabytes[engine], "MB", runs=number)
     if found.cli:
-        yield _ratio(f"{what}, faster than the CLI", seconds, faster)
+        yield _ratio(f"{what}, faster than the CLI", seconds, faster, runs[CLI])
         if smaller is not None:
-            yield _ratio(f"{what}, less memory than the CLI", megabytes, smaller)
+            yield _ratio(f"{what}, less memory than the CLI", megabytes, smaller, runs[CLI])
 
 
-def _ratio(name: str, of: dict[str, float], goal: float) -> Figure:
-    return Figure(name, of[CLI] / of[EMBEDDED], "x", goal, at_least=True)
+def _ratio(name: str, of: dict[str, float], goal: float, runs: int) -> Figure:
+    return Figure(name, of[CLI] / of[EMBEDDED], "x", goal, runs, at_least=True)
 
 
 def main() -> None:
