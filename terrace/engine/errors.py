@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terrace.errors import InputError, OperationError
+from terrace.errors import InputError, OperationError, TerraceError
 
 
 class StateError(OperationError):
@@ -27,3 +27,13 @@ class StepError(OperationError):
 
 class CancelledError(OperationError):
     """The operation was stopped before this resource's turn came."""
+
+
+def describe(error: Exception) -> str:
+    """What went wrong, in words. The resource is told apart, so a step's error doesn't name it again."""
+    if isinstance(error, StepError):
+        return str(StepError(error.what, why=error.why, fix=error.fix))
+    if isinstance(error, TerraceError):
+        return str(error)
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from terrace.engine.action import Action
-from terrace.engine.errors import CancelledError, StepError
+from terrace.engine.errors import CancelledError, StepError, describe
 from terrace.engine.report import Report
+from terrace.engine.state import Resource
 from terrace.engine.steps import Steps
-from terrace.errors import TerraceError
 
 
 class Executor:
@@ -27,6 +28,17 @@ class Executor:
         self._running = 0
         self._idle = threading.Condition()
         self._stopped = False
+        self._falling: dict[Resource, threading.Event] = {}
+
+    def expect(self, actions: Iterable[Action]) -> None:
+        """Know what these actions will delete for a replacement, so that whoever makes it again waits for that."""
+        self._falling.update({action.old: threading.Event() for action in actions if _falls(action) and action.old})
+
+    def settle(self, actions: Iterable[Action]) -> None:
+        """None of these actions will run any more."""
+        for action in actions:
+            if _falls(action) and action.old:
+                self._falling[action.old].set()
 
     def stop(self) -> None:
         """Begin nothing any more. What runs goes on to its end."""
@@ -49,12 +61,23 @@ class Executor:
             StepError: It failed, and was reported.
             CancelledError: The operation was stopped before its turn came.
         """
+        if action.op == "create-replacement" and action.delete_first:
+            self._wait_for_deletion(action)
         with self._turn:
             self._enter()
             try:
                 self._run(action)
             finally:
                 self._leave()
+        self.settle([action])
+
+    def _wait_for_deletion(self, action: Action) -> None:
+        """Another resource's replacement may be deleting it."""
+        old = action.old
+        if old in self._falling:
+            self._falling[old].wait()
+        if old is not None and not old.pending_replacement:
+            raise StepError("it couldn't be deleted before it is replaced", where=action.resource.urn)
 
     def _enter(self) -> None:
         with self._idle:
@@ -79,11 +102,5 @@ class Executor:
         self._report.done(action, since)
 
 
-def describe(error: Exception) -> str:
-    """What went wrong, in words. The resource is told apart, so a step's error doesn't name it again."""
-    if isinstance(error, StepError):
-        return str(StepError(error.what, why=error.why, fix=error.fix))
-    if isinstance(error, TerraceError):
-        return str(error)
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _falls(action: Action) -> bool:
+    return action.op == "delete-replaced" and action.delete_first

@@ -18,8 +18,8 @@ from terrace.engine.action import Action
 from terrace.engine.builtin import PACKAGE as BUILTIN
 from terrace.engine.builtin import Builtin
 from terrace.engine.dynamic import PACKAGE as DYNAMIC
-from terrace.engine.errors import CancelledError, StepError, UnsupportedError
-from terrace.engine.executor import Executor, describe
+from terrace.engine.errors import CancelledError, StepError, UnsupportedError, describe
+from terrace.engine.executor import Executor
 from terrace.engine.goal import Goal, from_read, from_registration
 from terrace.engine.planner import Planner
 from terrace.engine.report import Report
@@ -93,7 +93,7 @@ class Monitor(Unsupported):
         self._goals: dict[str, Goal] = {}
         self._components: dict[str, Resource] = {}
         self._failed: set[str] = set()
-        self.failed: list[Resource] = []
+        self.left: list[Resource] = []  # stored resources that stay as they are because something failed
         self.root_resource: Resource | None = None
         self.outputs: dict[str, Any] | None = None
         self.refusal: UnsupportedError | None = None
@@ -197,11 +197,13 @@ class Monitor(Unsupported):
     def _carry_out(self, goal: Goal, actions: list[Action]) -> _Reached:
         resource = next(action.new for action in reversed(actions) if action.new is not None)
         self._goals[resource.urn] = goal
-        for action in actions:
-            try:
+        try:
+            for action in actions:
                 self._executor.run(action)
-            except StepError:
-                return self._fail(action.resource, resource)
+        except StepError:
+            return self._fail(action.old, resource)
+        finally:
+            self._executor.settle(actions)
         if actions[-1].op in ("import", "import-replacement"):
             return self._adopt(goal, resource)
         if not goal.custom:
@@ -227,23 +229,30 @@ class Monitor(Unsupported):
             raise CancelledError("the operation was stopped", where=goal.name)
         needs = {goal.parent, goal.deleted_with, goal.provider.rpartition("::")[0], *goal.dependencies}
         if needs & self._failed:
-            self._failed.add(self._planner.skip(goal))
+            self._failed.add(urn := self._planner.skip(goal))
+            self._leave(self._planner.stored(urn))
             return None
-        return self._planner.plan(goal)
+        actions = self._planner.plan(goal)
+        self._executor.expect(actions)
+        return actions
 
     def _fail_planning(self, goal: Goal, error: Exception) -> _Reached:
         resource = self._planner.named(goal)
         self._report.hide(goal.inputs)
         self._report.say("error", resource.urn, self._report.fail(resource.urn, describe(error)))
-        return self._fail(resource, resource)
+        return self._fail(self._planner.stored(resource.urn), resource)
 
-    def _fail(self, failed: Resource, resource: Resource) -> _Reached:
-        self.failed.append(failed)
+    def _fail(self, old: Resource | None, resource: Resource) -> _Reached:
+        self._leave(old)
         self._failed.add(resource.urn)
         if not self._continue:
             self._executor.stop()
             raise CancelledError("a resource failed", where=resource.urn)
         return _Reached(resource, resource_pb2.FAIL)
+
+    def _leave(self, old: Resource | None) -> None:
+        if old is not None:
+            self.left.append(old)
 
     def _inherit(self, goal: Goal) -> None:
         parent = self._goals.get(goal.parent)

@@ -47,6 +47,10 @@ class Names:
         """The goal's URN."""
         return make_urn(self._stack, self._project, goal.parent, goal.type, goal.name)
 
+    def stored(self, urn: str) -> Resource | None:
+        """The stored resource that a registered one continues."""
+        return self._olds.get(self._old_of.get(urn, urn))
+
     def was_seen(self, urn: str) -> bool:
         """Whether the program registered this resource, under this name or a newer one."""
         return urn in self._seen or urn in self._new_of

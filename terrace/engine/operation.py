@@ -113,10 +113,10 @@ class Pass:
         )
 
         def body() -> None:
-            self._run_program(monitor)
+            finished = self._run_program(monitor)  # else nobody knows what it would have wanted
             self._check_targets()
-            if not self._report.errors or self._setting.options.continue_on_error:
-                self._delete_rounds(monitor.failed)
+            if finished and (not self._report.errors or self._setting.options.continue_on_error):
+                self._delete_rounds(monitor.left)
 
         self._interruptible(body)
         if monitor.refusal is not None:
@@ -155,25 +155,29 @@ class Pass:
             interrupted=self.interrupted,
         )
 
-    def _run_program(self, monitor: Monitor) -> None:
+    def _run_program(self, monitor: Monitor) -> bool:
+        """Returns whether the program came to its end."""
+        finished = True
         try:
             run_program(self._run, monitor, EngineLog(self._report), self._setting.program)
         except ProgramError as error:
+            finished = False
             # A program that was stopped because a resource failed or was refused fails too, which says nothing new.
             if not self._executor.stopped:
                 self._report.say("error", "", self._report.fail("", str(error)))
         self._executor.wait()
+        return finished
 
-    def _delete_rounds(self, failed: list[Resource]) -> None:
+    def _delete_rounds(self, left: list[Resource]) -> None:
         rounds = self._planner.deletions()
         beyond = self._planner.beyond_targets(rounds)
         for urn in beyond:
             why = "it would be deleted with a target, but isn't one; add --target-dependents to delete it too"
             self._report.say("error", urn, self._report.fail(urn, why))
         for actions in rounds if not beyond else ():
-            spared = self._planner.spared(failed)
-            failed += self._run_all(action for action in actions if action.resource not in spared)
-            if failed and not self._setting.options.continue_on_error:
+            spared = self._planner.spared(left)
+            left += self._run_all(action for action in actions if action.resource not in spared)
+            if left and not self._setting.options.continue_on_error:
                 return
 
     def _check_targets(self) -> None:

@@ -55,7 +55,6 @@ class Planner:
         self._targets = targets
         self._seen: set[str] = set()
         self._replaced: set[str] = set()
-        self._deleted: set[str] = set()
         self._gone: set[Resource] = set()
         self._kept: set[Resource] = set()
         self.condemned: set[str] = set()
@@ -73,7 +72,7 @@ class Planner:
         if not self._targets.includes(new):
             return self._leave(old, new)
         self._targets.require_needs(new)
-        self._seen.add(urn)
+        self._see(urn, old)
         if _is_import(goal, old):
             return [Action("import" if old is None or old.external else "import-replacement", old, new)]
         return self._plan(goal, old, new)
@@ -84,7 +83,7 @@ class Planner:
         return [action for action in actions if action.op != "same"]
 
     def _plan(self, goal: Goal, old: Resource | None, new: Resource) -> list[Action]:
-        recreated = new.urn in self._deleted
+        recreated = old in self._gone
         fresh = recreated or old is None or old.external or self._targets.must_replace(new.urn)
         inputs = goal.inputs
         if old is not None:
@@ -95,7 +94,6 @@ class Planner:
             goal, new.urn, None if fresh or old is None else old.inputs, goal.inputs if fresh else inputs
         )
         if recreated:
-            self._deleted.discard(new.urn)
             self._replaced.add(new.urn)
             return [Action("replace", old, new), Action("create-replacement", old, new, delete_first=True)]
         if old is None:
@@ -106,13 +104,17 @@ class Planner:
 
     def skip(self, goal: Goal) -> str:
         """Leave a resource as it is, because something that it needs failed; returns its URN."""
-        urn, _ = self._names.register(goal)
-        self._seen.add(urn)
+        urn, old = self._names.register(goal)
+        self._see(urn, old)
         return urn
 
     def named(self, goal: Goal) -> Resource:
         """The resource of a goal that couldn't be planned."""
         return Resource(urn=self._names.urn(goal), type=goal.type, custom=goal.custom)
+
+    def stored(self, urn: str) -> Resource | None:
+        """The stored resource that a resource of the program continues."""
+        return self._names.stored(urn)
 
     def deletions(self) -> list[list[Action]]:
         """What is left to delete once the program is done: rounds of actions that can go in parallel."""
@@ -120,8 +122,8 @@ class Planner:
         left: list[Action] = []
         deletable = self._targets.deletable(self._graph)
         for resource in self._resources:
-            if resource in self._gone:
-                continue
+            if resource in self._gone and not resource.pending_replacement:
+                continue  # deleted already, or that failed
             if deletable is not None and resource not in deletable:
                 if self._is_unreached(resource):
                     left.append(Action("same", resource, dataclasses.replace(resource), left_out=True))
@@ -143,9 +145,14 @@ class Planner:
         """The targets that neither the program nor the state knows."""
         return self._targets.unknown(self._seen | {resource.urn for resource in self._resources})
 
-    def spared(self, failed: Iterable[Resource]) -> set[Resource]:
-        """What mustn't be deleted because something that needs it couldn't be."""
-        return {needed for resource in failed if resource in self._graph for needed in self._graph.all_needs(resource)}
+    def spared(self, left: Iterable[Resource]) -> set[Resource]:
+        """What mustn't be deleted because stored resources that stay as they are need it."""
+        return {needed for item in left if item in self._graph for needed in self._graph.all_needs(item)}
+
+    def _see(self, urn: str, old: Resource | None) -> None:
+        self._seen.add(urn)
+        if old is not None:
+            self._seen.add(old.urn)  # another one, if it was renamed
 
     def _wanted(self, goal: Goal, urn: str, old: Resource | None) -> Resource:
         return Resource(
@@ -174,7 +181,7 @@ class Planner:
 
     def _read(self, goal: Goal, old: Resource | None, new: Resource) -> list[Action]:
         new.id = goal.read_id
-        self._seen.add(new.urn)
+        self._see(new.urn, old)
         if old is not None and not old.external and old.id != goal.read_id:
             self._replaced.add(new.urn)
             return [Action("read-replacement", old, new), Action("replace", old, new)]
@@ -258,7 +265,6 @@ class Planner:
                 where=resource.urn,
                 fix="remove `protect` from the resource, run up, then make the change",
             )
-        self._deleted.add(resource.urn)
         self.condemned.add(resource.urn)
         self._gone.add(resource)
         op: Op = "delete" if resource.delete else "delete-replaced"

@@ -250,7 +250,7 @@ class Stack:
             with surroundings(self.project.main, report.say):
                 operation = Pass(setting, deployment, report, journal)
                 _carry_out(operation, kind)
-            if operation.snapshot.changed or not self._backend.checkpoint.exists():
+            if operation.snapshot.changed or deployment.pending or not self._backend.checkpoint.exists():
                 store.write(operation.snapshot.deployment(forget_pending=kind != "update"), journal)
             folded = True
         finally:

@@ -103,6 +103,13 @@ def test_killed_in_a_delete(dying: World) -> None:
     assert dying.things() == []
 
 
+def test_what_was_in_flight_is_forgotten_even_if_nothing_changes(dying: World) -> None:
+    assert dying.run("up", 1).ok
+    _kill(dying, "destroy", 1, "delete")
+    assert dying.run("refresh", 1).summary == {"same": 3}
+    assert "pending_operations" not in json.loads(dying.checkpoint.read_bytes())["checkpoint"]["latest"]
+
+
 def test_cut_off_before_the_state_is_written(world: World) -> None:
     _cut_off(world, 1)
     events: list[Event] = []
