@@ -15,7 +15,7 @@ import typer
 
 from terrace.cli import progress, results
 from terrace.cli.errors import FAILED, stopped_code
-from terrace.cli.options import EngineName, project_root, urn_pattern
+from terrace.cli.options import COMPONENTS, EngineName, is_urn, project_root, require_known, urn_pattern
 from terrace.engine.model import OnEvent, Result
 from terrace.engine.options import PARALLEL, Options
 from terrace.errors import InputError
@@ -69,7 +69,11 @@ class Session:
         """Run one of the stack's operations, show its progress, and return its result."""
         with progress.watch(as_json=self.as_json, title=f"{operation} {self.env}") as show:
             call: Callable[..., Result] = getattr(self.stack, operation)
-            return call(on_event=show, options=self.options)
+            result = call(on_event=show, options=self.options)
+        if result.ok:
+            named = (*self.options.targets, *self.options.replace)
+            require_known(named, {step.urn for step in result.steps})
+        return result
 
     def change(self, operation: str) -> Result:
         """Run an operation that changes things, print how it ended, and exit where it failed."""
@@ -138,13 +142,20 @@ def engine_options(
     refresh: bool = False,
     parallel: int = PARALLEL,
     continue_on_error: bool = False,
+    with_components: bool = False,
 ) -> Options:
-    """Return the engine's options for what the user asked for."""
+    """Return the engine's options for what the user asked for.
+
+    ``with_components`` has the components that targets are in made too, unless the user names URNs.
+    """
+    targets = list(map(urn_pattern, target or ()))
+    if with_components and not target_dependents and not all(map(is_urn, target or ())):
+        targets.append(COMPONENTS)
     return Options(
         parallel=parallel,
         continue_on_error=continue_on_error,
         refresh=refresh,
-        targets=tuple(map(urn_pattern, target or ())),
+        targets=tuple(targets),
         target_dependents=target_dependents,
         replace=tuple(map(urn_pattern, replace or ())),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from terrace.engine.options import Urns
 from terrace.errors import InputError
 
 
@@ -67,13 +69,39 @@ ContinueOnError = Annotated[
 ]
 
 
+# Terrace's components: names for what is in them, which a part of the platform can't do without.
+_ANY_STACK = "urn:pulumi:*::*::"
+COMPONENTS = f"{_ANY_STACK}**terrace:*:*::*"
+
+
+def is_urn(resource: str) -> bool:
+    """Return whether a user named a resource by its URN, or a pattern of URNs, and not as it is shown."""
+    return resource.startswith("urn:") or "*" in resource
+
+
 def urn_pattern(resource: str) -> str:
     """Return the pattern of the URNs that a user means by a slot, a resource's name, or a URN."""
-    if resource.startswith("urn:") or "*" in resource:
+    if is_urn(resource):
         return resource
     slot, _, name = resource.partition("/")
     types = "**" if slot == "platform" and name else f"**terrace:{slot}:**"
-    return f"urn:pulumi:*::*::{types}::{name or '**'}"
+    return f"{_ANY_STACK}{types}::{name or '**'}"
+
+
+def require_known(patterns: Iterable[str], urns: Collection[str]) -> None:
+    """Check that a user's words for resources mean something.
+
+    Raises:
+        InputError: A pattern fits none of the resources.
+    """
+    for pattern in patterns:
+        wanted = Urns([pattern])
+        if pattern != COMPONENTS and not any(urn in wanted for urn in urns):
+            words = pattern.removeprefix(_ANY_STACK).removesuffix("::**").replace("**terrace:", "").replace(":**", "")
+            raise InputError(
+                f"no resource is called {words.replace('**::', 'platform/').replace('::', '/')}",
+                fix="name it as `terrace preview` shows it: a slot, slot/resource, or a URN",
+            )
 
 
 def project_root(given: Path | None) -> Path:

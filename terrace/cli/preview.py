@@ -34,7 +34,12 @@ def preview(
     from terrace.cli import operations, results
 
     options = operations.engine_options(
-        target, replace, target_dependents=target_dependents, refresh=refresh, parallel=parallel
+        target,
+        replace,
+        target_dependents=target_dependents,
+        refresh=refresh,
+        parallel=parallel,
+        with_components=True,
     )
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True, options=options)
     result = session.run("preview")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,7 @@ PLAN_WORDS = {op: f"to {op}" for op in ("create", "update", "delete", "replace",
 HALVES = frozenset({"create-replacement", "delete-replaced", "import-replacement", "read-replacement"})
 DYNAMIC = "pulumi-python:dynamic/"  # what Pulumi puts before the types of resources that Python code handles
 LOCKED = "the stack is currently locked"  # the Pulumi CLI's words
+URN = re.compile(r"urn:pulumi:[^\s,]+::[^\s,]*::[^\s,]+::[\w./-]+")  # in a message
 MAX_VALUE = 80  # characters of a property's value in a plan
 
 
@@ -130,7 +132,8 @@ def _as_error(error: ResourceError, again: str) -> OperationError:
     fix = None if says_how or not again else f"remove the cause and run `{again}` again; what is done stays done"
     if LOCKED in error.message:
         fix = "wait for the other operation; if it surely isn't running any more, unlock it with `terrace cancel`"
-    return OperationError(error.message.strip(), where=where, fix=fix)
+    message = URN.sub(lambda found: str(resource_name(found[0])), error.message.strip())
+    return OperationError(message, where=where, fix=fix)
 
 
 def changes(plan: Result) -> bool:

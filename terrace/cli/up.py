@@ -46,6 +46,7 @@ def up(
         refresh=refresh,
         parallel=parallel,
         continue_on_error=continue_on_error,
+        with_components=True,
     )
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True, options=options)
     if operations.require_yes(session, "up", yes=yes):

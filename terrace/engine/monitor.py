@@ -206,12 +206,13 @@ class Monitor(Unsupported):
             self._executor.settle(actions)
         if actions[-1].op in ("import", "import-replacement"):
             return self._adopt(goal, resource)
-        if not goal.custom:
+        left_out = actions[-1].old is None and actions[-1].left_out
+        if not goal.custom and not left_out:
             self._components[resource.urn] = resource
         if goal.type == ROOT_TYPE:
             self.root_resource = resource
         self._builtin.resources[resource.urn] = resource
-        return _Reached(resource, resource_pb2.SUCCESS, left_out=actions[-1].old is None and actions[-1].left_out)
+        return _Reached(resource, resource_pb2.SUCCESS, left_out=left_out)
 
     def _adopt(self, goal: Goal, imported: Resource) -> _Reached:
         """Make a resource that was just imported what the program wants."""

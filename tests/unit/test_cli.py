@@ -183,7 +183,7 @@ def test_a_plan_for_programs_says_what_changes_and_what_is_not_verified(play: Ca
 
 
 def test_the_engine_gets_the_options_of_the_command(play: Callable[..., Recorded]) -> None:
-    stack = play(Recorded(result()))
+    stack = play(Recorded(result(COMPONENT, ROLE, HOST, Step("same", "urn:x", "x"))))
 
     run(
         "up",
@@ -202,6 +202,29 @@ def test_the_engine_gets_the_options_of_the_command(play: Callable[..., Recorded
     assert stack.options == Options(2, True, True, ("urn:pulumi:*::*::**terrace:tracking:**::**",), True, ("urn:x",))
     run("destroy", "--yes", "--target", "platform/host")
     assert stack.options == Options(targets=("urn:pulumi:*::*::**::host",))
+
+
+def test_a_part_comes_with_the_components_that_it_is_in(play: Callable[..., Recorded]) -> None:
+    stack = play(Recorded(result(COMPONENT, ROLE, HOST)))
+    run("preview", "-t", "tracking/mlflow-service")
+    wanted = Urns(stack.options.targets)
+    assert [step.urn in wanted for step in (COMPONENT, ROLE, HOST)] == [True, True, False]
+    run("destroy", "--yes", "-t", "tracking/mlflow-service")
+    assert [step.urn in Urns(stack.options.targets) for step in (COMPONENT, ROLE, HOST)] == [False, True, False]
+
+
+@pytest.mark.parametrize("words", ["nonsense", "tracking/nonsense", "platform/nonsense"])
+def test_a_part_that_is_not_there_is_named(play: Callable[..., Recorded], words: str) -> None:
+    play(Recorded(result(COMPONENT, ROLE, HOST)))
+    shown = run("preview", "-t", words)
+    assert shown.exit_code == 2
+    assert f"no resource is called {words}\n" in shown.stderr
+
+
+def test_errors_name_resources_as_they_are_shown(play: Callable[..., Recorded]) -> None:
+    failed = ResourceError(ROLE.urn, f"it needs {HOST.urn}, which isn't a target\n  fix: add --target {HOST.urn}")
+    play(Recorded(result(ok=False, errors=(failed,))))
+    assert "tracking/mlflow-service: it needs platform/host, which" in run("preview").stderr
 
 
 @pytest.mark.parametrize(
