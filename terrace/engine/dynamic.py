@@ -87,9 +87,7 @@ class DynamicProviders:
             result = self._provider(props).create(props)
             return result.id, self._outputs(result.outs, props)
 
-        identifier, outputs = self._run(call)
-        keep_secrets(outputs, new.inputs)
-        return identifier, outputs
+        return self._run(call)
 
     def update(self, old: Resource, new: Resource) -> _Values:
         """Update in place; returns the outputs."""
@@ -99,9 +97,7 @@ class DynamicProviders:
             result = self._provider(news).update(old.id, olds, news)
             return self._outputs(result.outs, news)
 
-        outputs = self._run(call)
-        keep_secrets(outputs, new.inputs)
-        return outputs
+        return self._run(call)
 
     def read(self, resource: Resource) -> Found:
         """Read what is really there."""
@@ -122,11 +118,7 @@ class DynamicProviders:
                 new_inputs = self._values({**result.inputs, PROVIDER_KEY: props[PROVIDER_KEY]})
             return Found(result.id or "", new_inputs, self._outputs(result.outs, props))
 
-        found = self._run(call)
-        keep_secrets(found.outputs, known)
-        if found.inputs is not None:
-            keep_secrets(found.inputs, resource.inputs)
-        return found
+        return self._run(call)
 
     def delete(self, resource: Resource) -> None:
         """Delete."""

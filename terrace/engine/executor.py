@@ -76,6 +76,8 @@ class Executor:
         old = action.old
         if old in self._falling:
             self._falling[old].wait()
+        if self._stopped:
+            raise CancelledError("the operation was stopped", where=action.resource.urn)
         if old is not None and not old.pending_replacement:
             raise StepError("it couldn't be deleted before it is replaced", where=action.resource.urn)
 

@@ -51,7 +51,10 @@ class PartialError(Exception):
 
 
 class Provider(Protocol):
-    """Handles the resources of one package with one configuration. Called from several threads."""
+    """Handles the resources of one package with one configuration. Called from several threads.
+
+    Outputs whose inputs of the same name are secret become secret by themselves.
+    """
 
     def check(self, urn: str, old: Values | None, new: Values, /) -> tuple[Values, list[Failure]]:
         """Return the inputs as the provider wants them, and what is wrong with them. In a preview, some are unknown.

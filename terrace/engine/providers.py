@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from terrace.engine.diff import Diff, inputs_differ
 from terrace.engine.errors import StepError, UnsupportedError
 from terrace.engine.goal import Goal
-from terrace.engine.provider import Found, Open, Provider, Values
+from terrace.engine.provider import Found, Open, PartialError, Provider, Values
 from terrace.engine.state import PROVIDER_PREFIX, Resource, package_of
-from terrace.engine.values import equal
+from terrace.engine.values import MASK, equal, keep_secrets, secret_texts
 
 # The input of a provider resource that says which plugin to load; it isn't its configuration.
 _INTERNAL = "__internal"
@@ -71,20 +72,29 @@ class Providers:
         """Create; returns the id and the outputs."""
         if resource.type.startswith(PROVIDER_PREFIX):
             return str(uuid.uuid4()), _configuration(resource.inputs)
-        identifier, outputs = self._of(resource).create(resource)
+        with _secrets_kept(resource.inputs):
+            identifier, outputs = self._of(resource).create(resource)
         if not identifier:
             raise StepError("the provider gave no id", where=resource.urn)
+        keep_secrets(outputs, resource.inputs)
         return identifier, outputs
 
     def update(self, old: Resource, new: Resource) -> Values:
         """Update in place; returns the outputs."""
         if new.type.startswith(PROVIDER_PREFIX):
             return _configuration(new.inputs)
-        return self._of(new).update(old, new)
+        with _secrets_kept(new.inputs):
+            outputs = self._of(new).update(old, new)
+        keep_secrets(outputs, new.inputs)
+        return outputs
 
     def read(self, resource: Resource) -> Found:
         """Read what is really there."""
-        return self._of(resource).read(resource)
+        found = self._of(resource).read(resource)
+        keep_secrets(found.outputs, resource.outputs or resource.inputs)
+        if found.inputs is not None:
+            keep_secrets(found.inputs, resource.inputs)
+        return found
 
     def delete(self, resource: Resource) -> None:
         """Delete."""
@@ -126,6 +136,19 @@ def unsupported_type(type_: str, urn: str) -> UnsupportedError:
         where=urn,
         fix="install the Pulumi CLI (https://www.pulumi.com/docs/install/) and use --engine pulumi",
     )
+
+
+@contextlib.contextmanager
+def _secrets_kept(inputs: Values) -> Iterator[None]:
+    """Have what a provider says of half-done work keep the secrets of the inputs."""
+    try:
+        yield
+    except PartialError as error:
+        keep_secrets(error.outputs, inputs)
+        message = str(error)
+        for text in secret_texts(inputs):
+            message = message.replace(text, MASK)
+        raise PartialError(message, error.id, error.outputs) from None
 
 
 def _configuration(inputs: Values) -> Values:

@@ -58,7 +58,7 @@ class Shelf:
         book: Values = reveal(inputs)
         self._books[identifier] = book
         if method in self._fail:
-            raise PartialError("the cover is missing", identifier, dict(book))
+            raise PartialError(f"the cover of {book} is missing", identifier, dict(book))
         return dict(book)
 
 
