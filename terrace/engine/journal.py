@@ -1,7 +1,7 @@
 """The journal: what an operation did so far, appended beside the checkpoint.
 
 With it, a step costs its own size and not the whole state's. Each line is a JSON array of entries that count together.
-The first line names the checkpoint that the journal continues, by its SHA-256, the last one the checkpoint that it was
+The first line names the checkpoint that the journal continues, by its SHA-256, the last one the checkpoint that it is
 folded into. A line that a crash cut off is as if it never was.
 """
 
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Journal:
 
     def append(self, entries: list[Entry], *, durable: bool = True) -> None:
         """Append entries. If ``durable``, they are on disk afterwards, else with the next durable ones."""
-        line = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        line = _line(entries)
         with self._buffering:
             self._buffer.append(line)
             self._buffered += 1
@@ -54,9 +55,9 @@ class Journal:
             os.fsync(self._file)
             self._durable = upto
 
-    def folded(self, checkpoint: bytes) -> None:
+    def folding(self, checkpoint: bytes) -> None:
         """Note which checkpoint is about to replace base and journal."""
-        self.append([{"t": "folded", "to": hashlib.sha256(checkpoint).hexdigest()}])
+        self.append([_folded(checkpoint)])
 
     def close(self, *, remove: bool) -> None:
         """Close the file, and remove it when everything in it is in the checkpoint."""
@@ -65,9 +66,43 @@ class Journal:
             remove_durably(self._path)
 
 
-def remove(path: Path) -> None:
-    """Remove a journal that is folded."""
-    remove_durably(path)
+@dataclass(frozen=True)
+class Left:
+    """A journal that a dead operation left.
+
+    Attributes:
+        path: The file.
+        entries: What it says.
+        is_folded: Whether the checkpoint has all of it already.
+    """
+
+    path: Path
+    entries: list[Entry]
+    is_folded: bool
+
+    def unfinished(self) -> list[tuple[str, str]]:
+        """The (operation, URN) pairs that were begun and not ended."""
+        begun: dict[int, tuple[str, str]] = {}
+        for entry in self.entries:
+            if entry["t"] == "begin":
+                begun[entry["i"]] = (entry["op"], entry["r"]["urn"])
+            elif entry["t"] == "end":
+                begun.pop(entry["i"], None)
+        return list(begun.values())
+
+    def folding(self, checkpoint: bytes) -> None:
+        """Note which checkpoint is about to replace base and journal, instead of the line that was cut off, if any."""
+        handle = os.open(self.path, os.O_RDWR | os.O_APPEND)
+        try:
+            os.ftruncate(handle, self.path.read_bytes().rfind(b"\n") + 1)
+            _write(handle, _line([_folded(checkpoint)]))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def remove(self) -> None:
+        """Remove the file."""
+        remove_durably(self.path)
 
 
 def digest(path: Path) -> str:
@@ -78,19 +113,19 @@ def digest(path: Path) -> str:
         return ""
 
 
-def read(path: Path, checkpoint: Path) -> list[Entry] | None:
-    """The entries of a journal that a dead operation left; None if all of it is in the checkpoint already.
+def read(path: Path, checkpoint: Path) -> Left | None:
+    """The journal that a dead operation left, or None.
 
     Raises:
         StateError: The journal is damaged, or continues another checkpoint than the one that is there.
     """
+    if not path.exists():
+        return None
     entries = _entries(path)
-    if not entries:
-        return None
-    base, now_there = entries[0].get("base"), digest(checkpoint)
-    if any(entry["t"] == "folded" and entry["to"] == now_there for entry in entries):
-        return None
-    if base != now_there:
+    now_there = digest(checkpoint)
+    if not entries or any(entry["t"] == "folded" and entry["to"] == now_there for entry in entries):
+        return Left(path, entries, is_folded=True)
+    if entries[0].get("base") != now_there:
         raise StateError(
             "an interrupted operation left a journal, but the state was changed since",
             where=str(path),
@@ -98,7 +133,7 @@ def read(path: Path, checkpoint: Path) -> list[Entry] | None:
             "`pulumi cancel`",
             fix="compare with what is really there (`pulumi refresh`), then remove the journal",
         )
-    return entries
+    return Left(path, entries, is_folded=False)
 
 
 def _entries(path: Path) -> list[Entry]:
@@ -119,6 +154,14 @@ def _entries(path: Path) -> list[Entry]:
 
 def _damaged(where: str, why: str) -> StateError:
     return StateError("the journal is damaged", where=where, why=why)
+
+
+def _line(entries: list[Entry]) -> bytes:
+    return json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+
+def _folded(checkpoint: bytes) -> Entry:
+    return {"t": "folded", "to": hashlib.sha256(checkpoint).hexdigest()}
 
 
 def _write(handle: int, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import json
 import os
@@ -32,9 +33,12 @@ class Holder:
     since: str
     started: str
     engine: str
+    abandoned: bool
 
     def is_dead(self) -> bool:
-        """Whether the holder surely doesn't run any more: same machine, and the process is gone or another one."""
+        """Whether the holder surely doesn't run any more: it said so, or its process on this machine is gone."""
+        if self.abandoned:
+            return True
         if self.engine != _ENGINE or self.host != socket.gethostname():
             return False
         return _started(self.pid) != self.started
@@ -43,21 +47,35 @@ class Holder:
 class Lock:
     """The lock of one stack. A context manager; a lock whose holder died on this machine is taken over.
 
-    Attributes:
-        abandoned: Set it to leave the lock behind.
+    It stays as long as there is a journal, so that the Pulumi CLI doesn't read a state without its journal.
     """
 
     def __init__(self, backend: Backend) -> None:
         self._folder = backend.locks
         self._path = backend.locks / f"{uuid.uuid4()}.json"
+        self._journal = backend.journal
         self._name = backend.qualified_name
-        self.abandoned = False
 
     def __enter__(self) -> Lock:
-        for holder in self.holders():
-            if holder.is_dead():
-                remove_durably(holder.path)
         self._refuse_if_held()
+        self._write(abandoned=False)
+        try:
+            self._refuse_if_held()  # of two that wrote at once, none goes on
+        except LockError:
+            self._release()
+            raise
+        for holder in self._others():
+            remove_durably(holder.path)  # only now, so that there is always a lock where there is a journal
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._journal.exists():
+            self._release()
+            return
+        with contextlib.suppress(OSError):  # a full disk: the lock stands as it was, and is dead when this process is
+            self._write(abandoned=True)
+
+    def _write(self, *, abandoned: bool) -> None:
         content = {
             "pid": os.getpid(),
             "username": getpass.getuser(),
@@ -65,25 +83,15 @@ class Lock:
             "timestamp": now(),
             "engine": _ENGINE,
             "started": _started(os.getpid()),
+            "abandoned": abandoned,
         }
         write_durably(self._path, json.dumps(content).encode())
-        try:
-            self._refuse_if_held()  # of two that wrote at once, none goes on
-        except LockError:
-            self._release()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # An operation that was cut off keeps the lock, so that the Pulumi CLI doesn't read a state without its journal.
-        if not self.abandoned:
-            self._release()
 
     def _release(self) -> None:
         remove_durably(self._path)
 
     def _refuse_if_held(self) -> None:
-        held = [holder for holder in self.holders() if holder.path != self._path]
+        held = [holder for holder in self._others() if not holder.is_dead()]
         if not held:
             return
         who = "; ".join(f"{item.user}@{item.host} (pid {item.pid}) since {item.since}" for item in held)
@@ -93,6 +101,9 @@ class Lock:
             why="another operation on it is running, or was killed",
             fix="wait for it; if it surely isn't running any more, `terrace cancel` (or `pulumi cancel`) unlocks",
         )
+
+    def _others(self) -> list[Holder]:
+        return [holder for holder in self.holders() if holder.path != self._path]
 
     def holders(self) -> list[Holder]:
         """Everyone who holds the stack now."""
@@ -122,6 +133,7 @@ def _read(path: Path) -> Holder | None:
         since=str(content.get("timestamp", "unknown")),
         started=str(content.get("started", "")),
         engine=str(content.get("engine", "pulumi")),
+        abandoned=content.get("abandoned") is True,
     )
 
 

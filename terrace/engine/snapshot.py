@@ -111,10 +111,6 @@ class Snapshot:
             ]
         )
 
-    def unfinished(self) -> list[tuple[str, Resource]]:
-        """Operations that were begun and not ended."""
-        return list(self._pending.values())
-
     def deployment(self, *, forget_pending: bool = False) -> Deployment:
         """The deployment as it is now.
 

@@ -196,7 +196,7 @@ class Stack:
 
     def _change(self, kind: str, on_event: OnEvent | None, options: Options) -> Result:
         self._backend.prepare()
-        with Lock(self._backend) as lock:
+        with Lock(self._backend):
             store = self._open()
             store.unlock()
             from terrace.engine.report import Report
@@ -206,15 +206,11 @@ class Stack:
             self._begin(store, report)
             if kind != "refresh" and (refused := self._refused(store, report, kind, options)) is not None:
                 return refused
-            try:
-                if options.refresh and kind != "refresh":
-                    refreshed = self._apply(store, report, "refresh", options)
-                    if not refreshed.ok:
-                        return refreshed
-                return self._apply(store, report, kind, options)
-            except KeyboardInterrupt:  # the second one
-                lock.abandoned = True
-                raise
+            if options.refresh and kind != "refresh":
+                refreshed = self._apply(store, report, "refresh", options)
+                if not refreshed.ok:
+                    return refreshed
+            return self._apply(store, report, kind, options)
 
     def _refused(self, store: Store, report: Report, kind: str, options: Options) -> Result | None:
         """Plan, so that what can't be done or is wrong is told before anything is touched; None if all is well."""

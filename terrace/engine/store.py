@@ -109,38 +109,42 @@ class Store:
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON, but of another shape
             raise self.backend.damaged(f"{type(error).__name__}: {error}") from error
         deployment.verify(str(self.backend.checkpoint))
-        if not self.backend.journal.exists():
+        left = self._left()
+        if left is None:
             return deployment, []
-        entries = journals.read(self.backend.journal, self.backend.checkpoint)
-        if entries is None:
-            return deployment, []
-        snapshot = Snapshot(deployment, self._reader, None)
         try:
-            snapshot.apply(entries)
+            in_flight = left.unfinished()
+            if left.is_folded:
+                return deployment, in_flight
+            snapshot = Snapshot(deployment, self._reader, None)
+            snapshot.apply(left.entries)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             why = f"{type(error).__name__}: {error}"
             raise StateError("the journal is damaged", where=str(self.backend.journal), why=why) from error
-        return snapshot.deployment(), [(kind, resource.urn) for kind, resource in snapshot.unfinished()]
+        return snapshot.deployment(), in_flight
 
     def recover(self) -> RecoveryNotice | None:
         """Fold a journal that a dead operation left into the checkpoint. Only with the lock held."""
-        if not self.backend.journal.exists():
+        left = self._left()
+        if left is None:
             return None
         deployment, in_flight = self.load()
-        if journals.read(self.backend.journal, self.backend.checkpoint) is not None:
-            self.write(deployment, None)
-        journals.remove(self.backend.journal)
+        if not left.is_folded:
+            self.write(deployment, left)
+        left.remove()
         what = ", ".join(f"{kind} {urn}" for kind, urn in in_flight) or "nothing"
         return RecoveryNotice(
             f"an earlier operation was killed; in flight was: {what}. Its steps until then are kept", tuple(in_flight)
         )
 
-    def write(self, deployment: Deployment, journal: journals.Journal | None) -> None:
-        """Write the deployment as the checkpoint."""
+    def _left(self) -> journals.Left | None:
+        return journals.read(self.backend.journal, self.backend.checkpoint)
+
+    def write(self, deployment: Deployment, journal: journals.Journal | journals.Left) -> None:
+        """Write the deployment as the checkpoint, which replaces the journal."""
         latest = deployment.to_json(self.crypter, engine_version())
         content = self.backend.render(latest)
-        if journal is not None:
-            journal.folded(content)
+        journal.folding(content)
         self.backend.write(content)
         self.found = Checkpoint(latest, self.crypter.salt)
         self._reader = self.crypter

@@ -118,6 +118,30 @@ def test_cut_off_before_the_state_is_written(world: World) -> None:
     assert len(world.calls()) == 3
 
 
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_killed_while_it_recovers(dying: World, where: str) -> None:
+    assert dying.run("up", 1).ok
+    _kill(dying, "destroy", 1, "delete")
+    write = Backend.write
+
+    def killed(backend: Backend, content: bytes) -> None:
+        if where == "after":
+            write(backend, content)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Backend, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            dying.run("destroy", 1)
+    assert [item.id for item in dying.stack().resources() if item.custom][1:] == ["first", "dying"]
+    (lock,) = (dying.root / ".pulumi/locks/organization/parity/dev").glob("*.json")  # the journal is still there
+    events: list[Event] = []
+    assert dying.run("destroy", 1, on_event=events.append).ok
+    assert _notice(events).in_flight == (("deleting", dying.urn("dying")),)
+    assert dying.things() == []
+    assert not lock.exists()
+
+
 def test_cut_off_after_the_state_is_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "close", lambda self, *, remove: os.close(self._file))

@@ -20,15 +20,23 @@ def paths(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "journals" / "dev.jsonl", checkpoint
 
 
+def _left(path: Path, checkpoint: Path) -> journal.Left:
+    left = journal.read(path, checkpoint)
+    assert left is not None
+    return left
+
+
+def _kinds(path: Path, checkpoint: Path) -> list[str]:
+    return [entry["t"] for entry in _left(path, checkpoint).entries]
+
+
 def test_what_was_appended_is_read_back(paths: tuple[Path, Path]) -> None:
     path, checkpoint = paths
     written = Journal(path, checkpoint, "up")
     written.append([{"t": "a", "n": 1}, {"t": "b"}], durable=False)
     written.append([{"t": "c"}])
     written.close(remove=False)
-    entries = journal.read(path, checkpoint)
-    assert entries
-    assert [entry["t"] for entry in entries] == ["open", "a", "b", "c"]
+    assert _kinds(path, checkpoint) == ["open", "a", "b", "c"]
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -41,8 +49,7 @@ def test_entries_of_many_threads_are_all_there(paths: tuple[Path, Path]) -> None
     for thread in threads:
         thread.join()
     written.close(remove=False)
-    entries = journal.read(path, checkpoint) or []
-    assert sorted(entry["n"] for entry in entries if entry["t"] == "x") == list(range(20))
+    assert sorted(entry["n"] for entry in _left(path, checkpoint).entries if entry["t"] == "x") == list(range(20))
 
 
 def test_a_line_that_was_cut_off_never_was(paths: tuple[Path, Path]) -> None:
@@ -51,22 +58,46 @@ def test_a_line_that_was_cut_off_never_was(paths: tuple[Path, Path]) -> None:
     written.append([{"t": "a"}])
     written.close(remove=False)
     path.write_bytes(path.read_bytes() + b'[{"t": "b"')
-    assert [entry["t"] for entry in journal.read(path, checkpoint) or []] == ["open", "a"]
+    assert _kinds(path, checkpoint) == ["open", "a"]
     path.write_bytes(b'[{"t": "op')
-    assert journal.read(path, checkpoint) is None
+    assert _kinds(path, checkpoint) == []
 
 
-def test_what_is_in_the_checkpoint_already_is_not_read_again(paths: tuple[Path, Path]) -> None:
+def test_what_is_in_the_checkpoint_already_is_not_applied_again(paths: tuple[Path, Path]) -> None:
     path, checkpoint = paths
     written = Journal(path, checkpoint, "up")
     written.append([{"t": "a"}])
-    written.folded(b"new")
+    written.folding(b"new")
     written.close(remove=False)
-    assert journal.read(path, checkpoint) is not None, "the new checkpoint is not there yet"
+    assert not _left(path, checkpoint).is_folded, "the new checkpoint is not there yet"
     checkpoint.write_bytes(b"new")
+    left = _left(path, checkpoint)
+    assert left.is_folded
+    left.remove()
     assert journal.read(path, checkpoint) is None
-    journal.remove(path)
-    assert not path.exists()
+
+
+def test_a_journal_can_be_folded_by_another_process_and_again(paths: tuple[Path, Path]) -> None:
+    path, checkpoint = paths
+    Journal(path, checkpoint, "up").close(remove=False)
+    path.write_bytes(path.read_bytes() + b'[{"t": "cut o')
+    _left(path, checkpoint).folding(b"killed before this was there")
+    assert _kinds(path, checkpoint) == ["open", "folded"]
+    left = _left(path, checkpoint)
+    assert not left.is_folded
+    left.folding(b"new")
+    checkpoint.write_bytes(b"new")
+    assert _left(path, checkpoint).is_folded
+
+
+def test_what_was_begun_and_not_ended_is_unfinished(paths: tuple[Path, Path]) -> None:
+    path, checkpoint = paths
+    written = Journal(path, checkpoint, "up")
+    for number, name in enumerate("abc"):
+        written.append([{"t": "begin", "i": number, "op": "creating", "r": {"urn": name}}])
+    written.append([{"t": "end", "i": 1}])
+    written.close(remove=False)
+    assert _left(path, checkpoint).unfinished() == [("creating", "a"), ("creating", "c")]
 
 
 def test_a_journal_of_another_checkpoint_is_refused_and_kept(paths: tuple[Path, Path]) -> None:
