@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from terrace.errors import OperationError
+from terrace.redaction import redact
 
 ANSIBLE = Path(__file__).parents[1] / "ansible"
 # Ansible works on one core for most of a role's time; more roles than cores would only wait for each other.
@@ -24,7 +25,6 @@ FOLDER_PREFIX = "terrace-run-"  # and the number of the process
 MANIFESTS = Path("/etc/terrace")
 DATA = Path("/var/lib/terrace")
 MOST_CHARACTERS = 10_000  # of what a failed task said; log lines of several processes fit
-SHORTEST_SECRET = 8  # shorter values are no secrets, and redacting them would make errors unreadable
 
 
 @dataclass(frozen=True)
@@ -150,26 +150,6 @@ def _message(result: Mapping[str, Any]) -> str:
     parts = [str(result.get(name, "")).strip() for name in ("msg", "stderr", "stdout")]
     said = [part for part in parts if part and part != "non-zero return code"]
     return "\n".join(dict.fromkeys(said))[-MOST_CHARACTERS:]
-
-
-def redact(text: str, variables: Mapping[str, Any]) -> str:
-    """Return ``text`` with every value of ``variables`` that may be a secret replaced by ``[secret]``."""
-    for value in sorted(_secrets(variables), key=len, reverse=True):
-        text = text.replace(value, "[secret]")
-    return text
-
-
-def _secrets(value: Any, *, inside: bool = False) -> Iterator[str]:
-    """Yield texts that stand under a key like a password, an environment variable, or a file's content."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            hidden = inside or any(word in str(key) for word in ("password", "secret", "package_index", "proxy"))
-            yield from _secrets(item, inside=hidden)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _secrets(item, inside=inside)
-    elif inside and isinstance(value, str) and len(value) >= SHORTEST_SECRET:
-        yield value
 
 
 def _require_root() -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import pulumi
 from pulumi import dynamic
 
-PASSWORD_BYTES = 24  # 192 bits, 32 characters of URL-safe base64
+PASSWORD_BYTES = 24  # 192 bits
+PASSWORD_CHARACTERS = 32  # of URL-safe base64
 
 
 class _PasswordProvider(dynamic.ResourceProvider):

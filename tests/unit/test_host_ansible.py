@@ -13,7 +13,7 @@ import pytest
 
 from terrace import host_ansible
 from terrace.errors import OperationError
-from terrace.host_ansible import Task, is_converged, literal, redact
+from terrace.host_ansible import Task, is_converged, literal
 
 TASK = Task({"name": "here", "connection": "local"}, "test", "tiny", "one", {"the_password": "s3cret-pa55word"}, "d1")
 
@@ -30,28 +30,6 @@ def test_every_text_is_marked_as_no_template() -> None:
         "list": [{"__ansible_unsafe": "b"}, None],
         "deep": {"c": True},
     }
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"database_password": "hush-hush-hush"},
-        {"service_secrets": {"TOKEN": "hush-hush-hush"}},
-        {"secret_list": ["hush-hush-hush"]},
-        {"terrace_package_index": "hush-hush-hush"},
-    ],
-)
-def test_secrets_are_redacted(variables: dict[str, Any]) -> None:
-    assert redact("it said hush-hush-hush!", variables) == "it said [secret]!"
-
-
-def test_what_is_no_secret_or_too_short_stays() -> None:
-    assert redact("port 5432 of db", {"port": "5432", "password": "db"}) == "port 5432 of db"
-
-
-def test_the_longest_secret_is_redacted_first() -> None:
-    variables = {"password": "abcdefgh", "secret": "abcdefgh-more"}
-    assert redact("abcdefgh-more", variables) == "[secret]"
 
 
 def test_the_failing_task_is_named_without_its_secrets() -> None:
