@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pulumi
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from terrace.targets import Target
 
@@ -24,6 +25,13 @@ class FlavorSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     flavor: str
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
+            raise PydanticCustomError("not_a_number", "it should be a number")
+        return value
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from terrace import stackfile
 from terrace.catalog import Catalog
 from terrace.errors import InputError, InputErrors
-from terrace.spec import PROBLEMS, PlatformSpec
+from terrace.spec import PROBLEMS, PlatformSpec, Running
 from terrace.stackfile import StackFile
 from terrace.tiers import TierTable
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT_KEYS = ("tier", "target", "platform")
 NOT_IN_PLATFORM = ("tier", "target", "slots")  # fields of the spec that stand elsewhere in the file
-FIX_NEW = "Copy stacks/Pulumi.local.yaml to a new environment's file, and change it."
+ENVIRONMENT = r"[a-z][a-z0-9-]{0,11}"  # terrace-<environment>-<service> names a user, which Linux limits to 32
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,48 @@ def load(root: Path, environment: str, catalog: Catalog | None = None, table: Ti
     """Read the spec of ``environment`` from ``<root>/stacks``.
 
     Raises:
-        InputError: There is no such environment, or its file is not a YAML mapping.
+        InputError: There is no such environment, it can't be called so, or its file is not a YAML mapping.
         InputErrors: Everything in the file that is not a valid spec.
     """
+    return parse(_read(root, environment), environment, catalog or Catalog(), table or TierTable.load())
+
+
+def load_running(root: Path, environment: str) -> Running:
+    """Read only what an operation on a platform that is there needs, whatever else is wrong with the spec.
+
+    Raises:
+        InputError: There is no such environment, or its file is not a YAML mapping.
+        InputErrors: Everything that is wrong with the spec, if engine or backend are.
+    """
+    config = _read(root, environment).data.get("config")
+    platform = config.get("terrace:platform") if isinstance(config, dict) else None
+    own = (
+        {name: platform[name] for name in Running.model_fields if name in platform}
+        if isinstance(platform, dict)
+        else {}
+    )
+    try:
+        return Running.model_validate(_plain(own))
+    except ValidationError:
+        return load(root, environment).spec
+
+
+def check_name(environment: str) -> None:
+    """Check that an environment can be called so.
+
+    Raises:
+        InputError: It can't.
+    """
+    if not re.fullmatch(ENVIRONMENT, environment):
+        raise InputError(
+            f"{environment!r} cannot be the name of an environment",
+            why="it names system users and folders: up to 12 small letters, digits, and hyphens, a letter first",
+            fix="Give it, and its file, another name.",
+        )
+
+
+def _read(root: Path, environment: str) -> StackFile:
+    check_name(environment)
     file = root / "stacks" / f"Pulumi.{environment}.yaml"
     if not file.is_file():
         known = environments(root)
@@ -55,11 +94,9 @@ def load(root: Path, environment: str, catalog: Catalog | None = None, table: Ti
             f"there is no environment {environment!r}{_nearest(environment, known)}",
             where=str(file.parent),
             why=f"there are: {', '.join(known)}" if known else "the folder has no Pulumi.<env>.yaml",
-            fix=FIX_NEW,
+            fix=f"Make it: terrace new {environment}",
         )
-    return parse(
-        stackfile.read(file, f"stacks/{file.name}"), environment, catalog or Catalog(), table or TierTable.load()
-    )
+    return stackfile.read(file, f"stacks/{file.name}")
 
 
 def parse(file: StackFile, environment: str, catalog: Catalog, table: TierTable) -> LoadedSpec:
@@ -95,10 +132,19 @@ class _Reader:
             self._add_key(
                 f"unknown key 'terrace:{key}'", key, ROOT_KEYS, ("config", f"terrace:{key}"), prefix="terrace:"
             )
+        for path, text in self.file.secret_problems():
+            self._add(
+                f"{'.'.join(map(str, path)).removeprefix('config.').removeprefix('terrace:platform.')}: {text}", path
+            )
         platform = own.get("platform")
         platform = {} if platform is None else platform
         if not isinstance(platform, dict):
             self._add("terrace:platform: it is a mapping like `{name: platform}`", ("config", "terrace:platform"))
+            return None
+        if set(platform) == {"secure"}:
+            self._add(
+                "terrace:platform: it can't be encrypted as a whole, only values in it", ("config", "terrace:platform")
+            )
             return None
         spec = self._validate(PlatformSpec, self._general(own, platform))
         target = str(own.get("target", ""))
@@ -185,9 +231,18 @@ class _Reader:
         text = f"{what}{_nearest(prefix + given, words)} (known: {', '.join(sorted(words))})"
         self._add(text, path, key=True)
 
-    def _add(self, what: str, path: tuple[str | int, ...], *, key: bool = False) -> None:
+    def _add(self, what: str, path: Sequence[str | int], *, key: bool = False) -> None:
         where = self.file.key(path) if key else self.file.value(path)
         self.errors.append(InputError(what, where=where))
+
+
+_KINDS = {  # pydantic's type of error → what it means in YAML
+    "date_from_datetime_parsing": "it should be a day, YYYY-MM-DD",
+    "tuple_type": "it should be a list",
+    "mapping_type": "it should be a mapping",
+    "model_type": "it should be a mapping",
+    "string_type": "it should be a text",
+}
 
 
 def _complaint(model: type[BaseModel], detail: ErrorDetails, loc: tuple[str | int, ...]) -> str:
@@ -197,7 +252,7 @@ def _complaint(model: type[BaseModel], detail: ErrorDetails, loc: tuple[str | in
         allowed = [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         return f"{given!r} is not allowed{_nearest(str(given), allowed)} (allowed: {', '.join(allowed)})"
     text = re.sub(r"^(Input|String|Tuple) should ", "it should ", detail["msg"])
-    text = text.partition(" after validation")[0]
+    text = _KINDS.get(detail["type"], text.partition(" after validation")[0])
     field = _model_at(model, loc[:-1]).model_fields.get(str(loc[-1]))
     show = isinstance(given, (str, int, float, bool)) and (field is None or field.repr)
     return f"{repr(given) + ': ' if show else ''}{text}{_range(field)}"

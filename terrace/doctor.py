@@ -78,14 +78,8 @@ def needs_of(root: Path, env: str) -> Needs:
     from terrace import config, resolve
 
     blueprint = resolve.resolve(config.load(root, env))
-    wanted = {
-        f"{slot}.{option}": value
-        for slot, spec in blueprint.slots.items()
-        for option, value in spec.model_dump().items()
-        if option == "port" or option.endswith("_port")
-    }
     index = blueprint.network.package_index
-    return Needs(env, DISK_GB, MEMORY_GB, wanted, index if isinstance(index, str) else "")
+    return Needs(env, DISK_GB, MEMORY_GB, blueprint.ports, index if isinstance(index, str) else "")
 
 
 def examine(needs: Needs) -> tuple[Check, ...]:

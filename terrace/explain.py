@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from terrace.resolve import GENERAL
 from terrace.tiers import Cell, Evidence, TierTable
 
 if TYPE_CHECKING:
     from terrace.resolve import Blueprint
 
 ROOT = Path(__file__).parents[1]
+PASSWORD_IN_ADDRESS = re.compile(r"://[^\s/@]+@")
 
 Coverage = Literal["covered", "stated", "not covered"]
 
@@ -80,13 +83,26 @@ def explain(blueprint: Blueprint, table: TierTable | None = None, root: Path = R
 
 def _values(blueprint: Blueprint) -> Iterator[Value]:
     decided: dict[str, Any] = {"tier": blueprint.tier, "target": blueprint.target}
+    decided |= blueprint.spec.model_dump(mode="json", by_alias=True, include=set(GENERAL))
     for slot, spec in blueprint.slots.items():
         decided |= {f"{slot}.{option}": value for option, value in spec.model_dump(mode="json").items()}
     decided |= {f"practices.{practice}": tier for practice, tier in blueprint.practices.items()}
-    for path, value in decided.items():
-        origin = blueprint.origins[path]
+    for name, value in decided.items():
+        origin = blueprint.origins[name]
         detail = f"{origin.detail}, {origin.where}" if origin.where else origin.detail
-        yield Value(path, value, origin.kind, detail)
+        for path, part in _parts(name, value):
+            yield Value(path, part, origin.kind, detail)
+
+
+def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a mapping's values, each with its dotted path, without what may be a secret."""
+    if not isinstance(value, Mapping) or not value:
+        yield path, PASSWORD_IN_ADDRESS.sub("://[secret]@", value) if isinstance(value, str) else value
+    elif set(value) == {"secure"}:
+        yield path, "[secret]"
+    else:
+        for name, item in value.items():
+            yield from _parts(f"{path}.{name}", item)
 
 
 def _cell(blueprint: Blueprint, practice: str, title: str, tier: int, cell: Cell, root: Path) -> CellReport:

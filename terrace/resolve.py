@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from terrace.config import LoadedSpec
 
 
+# Parts of the spec that belong to the whole platform and are decided as they stand.
+GENERAL = tuple(name for name in PlatformSpec.model_fields if name not in ("tier", "target", "practices", "slots"))
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a value came from: the tier table, the target, the user's file (with its place), or a default."""
@@ -66,6 +70,11 @@ class Blueprint:
         """What stands between the hosts and the package indexes."""
         return self.spec.network
 
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """Dotted path of each option that is a TCP port → its number."""
+        return _ports(self.slots)
+
 
 def resolve(loaded: LoadedSpec, table: TierTable | None = None, catalog: Catalog | None = None) -> Blueprint:
     """Decide every value.
@@ -78,6 +87,15 @@ def resolve(loaded: LoadedSpec, table: TierTable | None = None, catalog: Catalog
     return resolver.resolve()
 
 
+def _ports(slots: Mapping[str, FlavorSpec]) -> dict[str, int]:
+    return {
+        f"{slot}.{option}": value
+        for slot, spec in slots.items()
+        for option, value in spec.model_dump().items()
+        if option == "port" or option.endswith("_port")
+    }
+
+
 class _Resolver:
     def __init__(self, loaded: LoadedSpec, table: TierTable, catalog: Catalog) -> None:
         self.loaded = loaded
@@ -85,30 +103,44 @@ class _Resolver:
         self.table = table
         self.catalog = catalog
         self.errors: list[InputError] = []
+        self.practices: dict[Practice, int] = {}
         self.origins: dict[str, Origin] = {
             "tier": self._written("terrace:tier"),
             "target": self._written("terrace:target"),
         }
 
     def resolve(self) -> Blueprint:
+        self._find_origins()
+        self._decide_practices()
         slots = {slot: spec for slot in self._wanted() if (spec := self._slot(slot)) is not None}
         self._check_target(slots)
         self._check_requirements(slots)
         self._check_ports(slots)
         if self.errors:
             raise InputErrors(self.errors)
-        practices: dict[Practice, int] = {}
+        return Blueprint(self.loaded.environment, self.spec, slots, self.practices, self.origins)
+
+    def _find_origins(self) -> None:
+        """Note where the values come from that no slot has."""
+        platform = self.loaded.file.data["config"].get("terrace:platform") or {}
+        for name in GENERAL:
+            written = name in platform
+            self.origins[name] = (
+                self._written("terrace:platform", name) if written else Origin("default", "default of every platform")
+            )
+
+    def _decide_practices(self) -> None:
         for practice in get_args(Practice):
             level = self.spec.practices.get(practice)
-            practices[practice] = level.tier if level else self.spec.tier
+            self.practices[practice] = level.tier if level else self.spec.tier
             self.origins[f"practices.{practice}"] = (
                 self._written("terrace:platform", "practices", practice) if level else self._by_tier()
             )
-        return Blueprint(self.loaded.environment, self.spec, slots, practices, self.origins)
 
     def _wanted(self) -> list[str]:
-        by_tier = {slot for slot, row in self.table.slots.items() if row.from_tier <= self.spec.tier}
-        return sorted(by_tier | set(self.spec.slots))
+        rows = self.table.slots.items()
+        by_practice = {slot for slot, row in rows if row.from_tier <= self.practices[row.practice]}
+        return sorted(by_practice | set(self.spec.slots))
 
     def _slot(self, slot: str) -> FlavorSpec | None:
         written = self.spec.slots.get(slot)
@@ -121,7 +153,7 @@ class _Resolver:
     def _options(self, slot: str, flavor: str, written: FlavorSpec | None) -> dict[str, Any]:
         """Return the flavor's options: what the user wrote, else what the tier sets, else the flavor's default."""
         options: dict[str, Any] = {}
-        settings = self.table.settings(slot, self.spec.tier) if flavor == self._default(slot) else {}
+        settings = self.table.settings(slot, self.practices) if flavor == self._default(slot) else {}
         for option, field in self.catalog.spec_type(slot, flavor).model_fields.items():
             path = f"{slot}.{option}"
             if written and option in written.model_fields_set:
@@ -158,13 +190,8 @@ class _Resolver:
                     self.errors.append(InputError(what, where=where, fix=fix))
 
     def _check_ports(self, slots: Mapping[str, FlavorSpec]) -> None:
-        ports = [
-            (f"{slot}.{option}", value)
-            for slot, spec in slots.items()
-            for option, value in spec.model_dump().items()
-            if option == "port" or option.endswith("_port")
-        ]
-        ports.sort(key=lambda port: self.origins[port[0]].kind == "written")  # who wrote a port can change it
+        # Who wrote a port can change it.
+        ports = sorted(_ports(slots).items(), key=lambda port: self.origins[port[0]].kind == "written")
         taken: dict[int, str] = {}
         for path, number in ports:
             if number in taken:

@@ -41,7 +41,7 @@ def stack_schema(catalog: Catalog | None = None, table: TierTable | None = None)
     for slot, names in catalog.flavors.items():
         choices = [references[(spec, "validation")] for name, _, spec in flavors if name == slot]
         row = table.slots.get(slot)
-        since = f" From tier {row.from_tier} by default." if row else ""
+        since = f" Comes with tier {row.from_tier} of {row.practice}." if row else ""
         platform["properties"][slot] = {"description": f"Flavors: {', '.join(names)}.{since}", "anyOf": choices}
     platform.pop("required", None)
     return {

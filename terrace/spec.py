@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -20,14 +21,15 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 
-def _no_truth(value: Any) -> Any:
-    if isinstance(value, bool):
+def _whole_number(value: Any) -> Any:
+    """Refuse what Python would take for a number and people wouldn't: ``true``, and ``3_0`` as text."""
+    if isinstance(value, bool) or (isinstance(value, str) and not re.fullmatch(r"-?\d+(\.\d+)?", value.strip())):
         raise PydanticCustomError("not_a_number", "it should be a number")
     return value
 
 
 Tier = Annotated[
-    int, Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5."), BeforeValidator(_no_truth)
+    int, Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5."), BeforeValidator(_whole_number)
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
@@ -101,7 +103,9 @@ class SecretReference(Model):
     """A Pulumi config secret, as it stands in the stack file; the program asks Pulumi for its value."""
 
     secure: str = Field(
-        pattern=r"^v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$", description="Ciphertext, by the Pulumi CLI.", repr=False
+        description="Ciphertext, by `pulumi config set --secret`.",
+        repr=False,
+        json_schema_extra={"pattern": r"^v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$"},
     )
 
 
@@ -172,13 +176,13 @@ class UseCase(Model):
     intended_use: str = Field(min_length=10, description="What the predictions may be used for, and what not.")
 
 
-def _host_address(value: str) -> str:
-    if all(part.replace("-", "").isalnum() and part.isascii() for part in value.split(".")):
-        return value
+def _this_machine(value: str) -> str:
     try:
-        ipaddress.ip_address(value)
+        is_here = ipaddress.ip_address(value).is_loopback
     except ValueError:
-        raise PydanticCustomError("address", "it is neither an IP address nor a name") from None
+        is_here = value == "localhost"
+    if not is_here:
+        raise PydanticCustomError("address", "it should be this machine, 127.0.0.1; no other one can be configured yet")
     return value
 
 
@@ -186,7 +190,7 @@ class Host(Model):
     """A machine that Ansible configures."""
 
     name: Name = "this-machine"
-    address: Annotated[str, AfterValidator(_host_address)] = Field("127.0.0.1", description="IP address or name.")
+    address: Annotated[str, AfterValidator(_this_machine)] = Field("127.0.0.1", description="IP address.")
     connection: Literal["local"] = Field("local", description="How Ansible reaches it; only this machine so far.")
 
 
@@ -206,7 +210,14 @@ class Network(Model):
     package_index: UrlOrSecret | None = Field(None, repr=False, description="A PEP 503 index instead of PyPI.")
 
 
-class PlatformSpec(Model):
+class Running(Model):
+    """What an operation must know that doesn't run the program: enough to look at a platform, or to remove it."""
+
+    engine: Literal["embedded", "pulumi"] = Field("embedded", description="What `terrace` deploys with.")
+    backend: str | None = Field(None, pattern=r"^file://", description="Where the state is kept.")
+
+
+class PlatformSpec(Running):
     """One environment's platform as the user wrote it.
 
     ``slots`` holds, for each slot that the user wrote, the options of its flavor; `model_fields_set` of these
@@ -224,8 +235,6 @@ class PlatformSpec(Model):
     )
     compliance: tuple[Profile, ...] = Field((), description="Frameworks whose rules are to hold.")
     network: Network = Field(Network(), description="Proxy and private package index.")
-    engine: Literal["embedded", "pulumi"] = Field("embedded", description="What `terrace` deploys with.")
-    backend: str | None = Field(None, pattern=r"^file://", description="Where the state is kept.")
     slots: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="after")

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from terrace.errors import InputError, Location
 
 Path_ = Sequence[str | int]
+_SALT = r"v1:[A-Za-z0-9+/=]+:v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+"
+CIPHERTEXT = r"v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+"
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+class _Constructor(RoundTripConstructor):
+    """Leaves dates as text: the spec says what is wrong with one, and where."""
+
+
+_Constructor.add_constructor(_TIMESTAMP, RoundTripConstructor.construct_yaml_str)
 
 
 @dataclass(frozen=True)
@@ -41,14 +52,41 @@ class StackFile:
         """Follow ``path`` as far as the file goes; the rest of it has no place of its own."""
         node, line, column = self.data, 0, 0
         for step in path:
+            if isinstance(node, Mapping) and step not in node:
+                step = next((key for key in node if str(key) == step), step)
             try:
-                of_key = isinstance(step, str) and (key or node[step] is None)  # nothing has no place of its own
+                of_key = isinstance(node, Mapping) and (key or node[step] is None)  # nothing has no place of its own
                 position = node.lc.key(step) if of_key else node.lc.data[step][-2:]
                 line, column = position
                 node = node[step]
             except (AttributeError, KeyError, IndexError, TypeError):
                 break
         return Location(self.name, line + 1, column + 1)
+
+    def secret_problems(self) -> Iterator[tuple[Path_, str]]:
+        """Yield the path of each value that can't be decrypted, whatever the passphrase, and what is wrong with it."""
+        if self.data.get("secretsprovider") not in (None, "passphrase"):
+            return
+        salt = self.data.get("encryptionsalt")
+        if salt is not None and not re.fullmatch(_SALT, str(salt)):
+            yield ("encryptionsalt",), "it isn't a salt that Pulumi writes (v1:…:v1:…:…)"
+        for path, secret in _secrets(self.data.get("config"), ("config",)):
+            if not re.fullmatch(CIPHERTEXT, str(secret)):
+                yield path, "it isn't what `pulumi config set --secret` writes (v1:…:…)"
+            elif salt is None:
+                yield path, "it was encrypted with an `encryptionsalt` that this file lacks"
+
+
+def _secrets(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Path_, Any]]:
+    if isinstance(value, Mapping):
+        if set(value) == {"secure"}:
+            yield (*path, "secure"), value["secure"]
+            return
+        for key, item in value.items():
+            yield from _secrets(item, (*path, str(key)))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _secrets(item, (*path, number))
 
 
 def read(file: Path, name: str) -> StackFile:
@@ -64,7 +102,9 @@ def read(file: Path, name: str) -> StackFile:
         where = _at(content[: error.start].decode("utf-8"), name)
         raise InputError("the file is not UTF-8 text", where=where, why=error.reason) from None
     try:
-        data = YAML(typ="rt").load(text)
+        yaml = YAML(typ="rt")
+        yaml.Constructor = _Constructor
+        data = yaml.load(text)
     except DuplicateKeyError as error:
         raise _duplicate(error, name) from None
     except MarkedYAMLError as error:
@@ -74,6 +114,10 @@ def read(file: Path, name: str) -> StackFile:
     except ReaderError as error:
         where = _at(text[: error.position], name)
         raise InputError("this is not YAML", where=where, why=str(error).splitlines()[0]) from None
+    except ValueError as error:  # a tag that promises another type than the value has
+        raise InputError("a value is not of the type that its tag names", where=name, why=str(error)) from None
+    except RecursionError:
+        raise InputError("its values are nested too deep", where=name) from None
     if data is None:
         data = {}
     if not isinstance(data, dict):

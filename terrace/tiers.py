@@ -21,7 +21,8 @@ TABLE = Path(__file__).parents[1] / "components" / "tiers.yaml"
 class SlotRow(Model):
     """When a slot is there and which flavor it has by default."""
 
-    from_tier: Tier = Field(description="The lowest tier that has the slot.")
+    practice: Practice = Field(description="The practice that brings the slot.")
+    from_tier: Tier = Field(description="The lowest tier of the practice that has the slot.")
     flavors: Mapping[str, str] = Field(description="Target → default flavor.")
     settings: Mapping[Tier, Mapping[str, Any]] = Field(
         default_factory=dict, description="Options that change from a tier on."
@@ -96,10 +97,17 @@ class TierTable(Model):
         on_target = tuple(name for name in names if target in catalog.component(slot, name).supports)
         return on_target if target in ("host", "kubernetes", "aws") else names
 
-    def settings(self, slot: str, tier: int) -> dict[str, tuple[Any, int]]:
-        """Return option → (value, tier that sets it) of a slot at ``tier``; a higher tier's value wins."""
+    def settings(self, slot: str, practices: Mapping[Practice, int]) -> dict[str, tuple[Any, int]]:
+        """Return option → (value, tier that sets it) of a slot; a higher tier's value wins.
+
+        Args:
+            slot: The slot.
+            practices: Each practice's tier.
+        """
         row = self.slots.get(slot)
-        rows = sorted(row.settings.items()) if row else []
+        if row is None:
+            return {}
+        rows, tier = sorted(row.settings.items()), practices[row.practice]
         return {option: (value, level) for level, options in rows if level <= tier for option, value in options.items()}
 
 

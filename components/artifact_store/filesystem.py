@@ -1,31 +1,40 @@
 """A folder of the host as the artifact store.
 
-Provides each consumer with a folder that its system user alone may read. Versions come from the consumers, which never
-write to the same place twice: MLflow keeps a folder per run, DVC one per content hash. Leaves out quotas and
-copies to a second place.
+Provides each consumer with a folder that its system user alone may read. Versions come from the consumers: MLflow keeps
+a folder per run and per logged model, DVC one per content hash. Within one run, an artifact that is logged again under
+the same name replaces the earlier one. Leaves out quotas and copies to a second place.
 
 Upstream: https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store/, written for MLflow 3.17.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from pathlib import PurePosixPath
+from typing import Annotated, ClassVar, Literal
 
 import pulumi
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from components.artifact_store import ArtifactStoreOutputs, Store
 from components.base import Component, FlavorSpec, Inputs
 from terrace.targets.host import HostTarget
+
+SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/sys", "/usr")
+
+
+def _own_folder(path: str) -> str:
+    if ".." in PurePosixPath(path).parts or any(PurePosixPath(path).is_relative_to(folder) for folder in SYSTEM):
+        raise PydanticCustomError("folder", "it should be a folder of its own, outside of the system's, without `..`")
+    return path
 
 
 class FilesystemSpec(FlavorSpec):
     """Options of the artifact folder."""
 
     flavor: Literal["filesystem"] = "filesystem"
-    folder: str | None = Field(
+    folder: Annotated[str, Field(pattern=r"^/[\w./-]+$"), AfterValidator(_own_folder)] | None = Field(
         None,
-        pattern=r"^/[\w./-]+$",
         description="Where artifacts are kept; by default `artifacts` under the environment's data folder.",
     )
 

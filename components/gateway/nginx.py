@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import ClassVar, Literal
+import ipaddress
+from typing import Annotated, ClassVar, Literal
 
 import pulumi
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from components.base import Account, Component, FlavorSpec, Inputs
 from components.gateway import GatewayOutputs
@@ -27,12 +29,24 @@ from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Setu
 ACCOUNT = "terrace"
 
 
+def _ipv4_address(value: str) -> str:
+    try:
+        address = ipaddress.IPv4Address(value)
+    except ValueError:
+        raise PydanticCustomError("address", "it should be an IPv4 address") from None
+    if address.is_unspecified:
+        raise PydanticCustomError("address", "it should be one address of this machine, by which clients reach it")
+    return value
+
+
 class NginxSpec(FlavorSpec):
     """Options of the entrance."""
 
     flavor: Literal["nginx"] = "nginx"
-    address: str = Field(
-        "127.0.0.1", pattern=r"^\d{1,3}(\.\d{1,3}){3}$", description="The IPv4 address that it listens on."
+    address: Annotated[str, AfterValidator(_ipv4_address)] = Field(
+        "127.0.0.1",
+        description="The IPv4 address that it listens on, and is reached by.",
+        json_schema_extra={"pattern": r"^\d{1,3}(\.\d{1,3}){3}$"},
     )
     port: int = Field(8443, ge=1024, le=65535, description="TCP port, HTTPS.")
     workers: int = Field(1, ge=1, le=64, description="Server processes.")

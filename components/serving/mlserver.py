@@ -8,7 +8,7 @@ Upstream: https://mlserver.readthedocs.io/, written for MLServer 1.7.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -42,7 +42,7 @@ class MLServerSpec(FlavorSpec):
     alias: str = Field(
         "production", pattern=r"^[a-z][a-z0-9_-]*$", description="The registry alias that deploys a version."
     )
-    trusted_types: tuple[str, ...] = Field(
+    trusted_types: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)+$")], ...] = Field(
         REVIEWED_TYPES, description="Types that a served model may hold, beyond those that skops trusts itself."
     )
     interval_seconds: int = Field(5, ge=1, le=600, description="How often the registry is asked (seconds).")

@@ -10,6 +10,7 @@ import typer
 from terrace.cli.errors import reported
 
 COMMANDS = (
+    "new",
     "preview",
     "up",
     "refresh",

@@ -23,6 +23,7 @@ from terrace.errors import InputError
 if TYPE_CHECKING:
     from terrace.engine.passphrase import Passphrase
     from terrace.engine.project import Project
+    from terrace.spec import Running
 
 
 class Stack(Protocol):
@@ -121,16 +122,17 @@ def open_session(
     from terrace.engine.project import Project
 
     root = project_root(project)
-    loaded = config.load(root, env)
+    running: Running
     if runs_program:
         from terrace import resolve
 
-        resolve.resolve(loaded)
-    spec = loaded.spec
+        running = resolve.resolve(config.load(root, env)).spec
+    else:
+        running = config.load_running(root, env)
     found = Project.load(root)
-    if spec.backend and "PULUMI_BACKEND_URL" not in os.environ:
-        found = dataclasses.replace(found, backend_url=spec.backend)
-    chosen = engine or EngineName(spec.engine)
+    if running.backend and "PULUMI_BACKEND_URL" not in os.environ:
+        found = dataclasses.replace(found, backend_url=running.backend)
+    chosen = engine or EngineName(running.engine)
     return Session(env, root, _stack(chosen, found, env), as_json, options or Options())
 
 

@@ -43,7 +43,7 @@ class FakeCatalog:
 
 def table(**slots: Mapping[str, Any]) -> TierTable:
     """Return the real tier table with other slots."""
-    rows = {slot: SlotRow.model_validate(row) for slot, row in slots.items()}
+    rows = {slot: SlotRow.model_validate({"practice": "model_deployment", **row}) for slot, row in slots.items()}
     return TierTable.load().model_copy(update={"slots": rows})
 
 

@@ -80,7 +80,7 @@ def test_passwords_in_addresses_are_not_repeated(tmp_path: Path) -> None:
 
     told = messages(tmp_path, text)
 
-    assert [message.partition(": it should")[0] for message in told] == [
+    assert [message.rpartition(": it ")[0] for message in told] == [
         "Pulumi.case.yaml:6:14: network.proxy",
         "Pulumi.case.yaml:7:31: network.package_index.secure",
     ]
@@ -99,7 +99,7 @@ def test_an_unknown_environment_is_told_with_the_nearest_and_all(tmp_path: Path)
     assert caught.value.what == "there is no environment 'locale'; did you mean 'local'?"
     assert caught.value.where == str(tmp_path / "stacks")
     assert caught.value.why == "there are: local, prod"
-    assert caught.value.fix == config.FIX_NEW
+    assert caught.value.fix == "Make it: terrace new locale"
 
 
 def test_a_folder_without_environments_is_told(tmp_path: Path) -> None:
@@ -117,3 +117,24 @@ def test_a_file_is_named_as_from_the_project(tmp_path: Path) -> None:
         config.load(tmp_path, "local")
 
     assert caught.value.errors[0].where == Location("stacks/Pulumi.local.yaml", 3, 19)
+
+
+@pytest.mark.parametrize("name", ["a b", "x;id", "Prod", "a.b", "production-europe", "", "../x", "1st"])
+def test_a_name_that_no_user_or_folder_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="cannot be the name of an environment"):
+        config.load(tmp_path, name)
+
+
+def test_a_running_platform_can_be_looked_at_whatever_else_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "stacks").mkdir()
+    file = tmp_path / "stacks" / "Pulumi.local.yaml"
+    file.write_text(stack("engine: pulumi\nbackend: file:///srv\ntrackin: 3", tier=9))
+
+    running = config.load_running(tmp_path, "local")
+
+    assert (running.engine, running.backend) == ("pulumi", "file:///srv")
+    file.write_text("config: []\n")
+    assert config.load_running(tmp_path, "local").engine == "embedded"
+    file.write_text(stack("engine: steam"))
+    with pytest.raises(InputErrors, match="engine: 'steam' is not allowed"):
+        config.load_running(tmp_path, "local")

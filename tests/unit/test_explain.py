@@ -50,14 +50,29 @@ def test_every_value_is_listed_once_with_its_origin(tmp_path: Path) -> None:
     found = explained(tmp_path, stack("storage: {size: 2}", tier=1))
 
     values = [(value.path, value.value, value.origin, value.detail) for value in found.values]
-    assert values[:5] == [
+    assert values[:2] == [
         ("tier", 1, "written", "stack file, Pulumi.case.yaml:2:17"),
         ("target", "host", "written", "stack file, Pulumi.case.yaml:3:19"),
+    ]
+    whole = ["engine", "backend", "name", "hosts", "team", "use_cases", "compliance", "network"]
+    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:10] == whole
+    assert values[-17:-14] == [
         ("storage.flavor", "folder", "target", "default on target host"),
         ("storage.size", 2, "written", "stack file, Pulumi.case.yaml:5:21"),
         ("practices.ci_cd", 1, "tier", "tier 1"),
     ]
-    assert len(values) == 4 + 15
+    assert len({path for path, *_ in values}) == len(values)
+
+
+def test_nothing_secret_is_shown(tmp_path: Path) -> None:
+    text = "network:\n  proxy: http://ann:hunter2@proxy\n  package_index: {secure: 'v1:YWJj:ZGVm'}\n"
+    salt = "encryptionsalt: v1:abc=:v1:def=:ghi=\n"
+
+    found = explain(resolve(load(tmp_path, salt + stack(text), CATALOG, TIERS), TIERS, CATALOG))
+
+    shown = {value.path: value.value for value in found.values}
+    assert shown["network.proxy"] == "http://[secret]@proxy"
+    assert shown["network.package_index"] == "[secret]"
 
 
 def test_a_practice_is_explained_up_to_its_own_tier(tmp_path: Path) -> None:

@@ -21,12 +21,26 @@ BEYOND_A_SCHEMA = (
     "port.error.of",
     "port.error.twice",
     "practice.error.lowered",
+    "address.error.every",
     "address.error.host",
+    "address.error.of",
+    "folder.",
+    "host.error",
+    "secret.error.no_salt",
+    "secret.error.of",
+    "secret.error.salt",
     "slot.ok",
     "target.error.no",
 )
-BEYOND_A_SCHEMA += ("waiver.error.expired", "waiver.error.unknown", "team.error.unknown_member", "flavor.error.not_on")
+BEYOND_A_SCHEMA += (
+    "waiver.error.expired",
+    "waiver.error.no_such",
+    "waiver.error.unknown",
+    "team.error.unknown_member",
+    "flavor.error.not_on",
+)
 NOT_DATA = ("file.error.not", "file.error.tab", "file.error.alias", "file.error.nul", "file.error.two", "key.error.dup")
+NOT_DATA += ("file.error.tag", "file.error.deep", "waiver.error.no_such")
 SCHEMA = stack_schema()
 
 
@@ -74,7 +88,7 @@ def test_every_slot_says_its_flavors_and_from_which_tier_it_is_there() -> None:
 
     for slot, names in catalog.flavors.items():
         assert slots[slot]["description"] == (
-            f"Flavors: {', '.join(names)}. From tier {tiers.slots[slot].from_tier} by default."
+            f"Flavors: {', '.join(names)}. Comes with tier {tiers.slots[slot].from_tier} of {tiers.slots[slot].practice}."
         )
         assert len(slots[slot]["anyOf"]) == len(names)
 

@@ -65,10 +65,10 @@ def test_evidence_names_one_thing_that_is_there(practice: str, tier: int, cell: 
 def test_what_a_tier_sets() -> None:
     tiers = table(a={"from_tier": 2, "flavors": {"host": "x"}, "settings": {4: {"n": 4}, 2: {"n": 2, "m": 1}}})
 
-    assert tiers.settings("a", 1) == {}
-    assert tiers.settings("a", 3) == {"n": (2, 2), "m": (1, 2)}
-    assert tiers.settings("a", 5) == {"n": (4, 4), "m": (1, 2)}
-    assert tiers.settings("absent", 5) == {}
+    assert tiers.settings("a", {"model_deployment": 1}) == {}
+    assert tiers.settings("a", {"model_deployment": 3}) == {"n": (2, 2), "m": (1, 2)}
+    assert tiers.settings("a", {"model_deployment": 5}) == {"n": (4, 4), "m": (1, 2)}
+    assert tiers.settings("absent", {}) == {}
     assert tiers.default_flavor("a", "host") == "x"
     assert tiers.default_flavor("a", "aws") is None
     assert tiers.default_flavor("absent", "host") is None
