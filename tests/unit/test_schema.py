@@ -87,8 +87,9 @@ def test_every_slot_says_its_flavors_and_from_which_tier_it_is_there() -> None:
     catalog, tiers = Catalog(), TierTable.load()
 
     for slot, names in catalog.flavors.items():
+        row = tiers.slots[slot]
         assert slots[slot]["description"] == (
-            f"Flavors: {', '.join(names)}. Comes with tier {tiers.slots[slot].from_tier} of {tiers.slots[slot].practice}."
+            f"Flavors: {', '.join(names)}. Comes with tier {row.from_tier} of {row.practice}."
         )
         assert len(slots[slot]["anyOf"]) == len(names)
 
