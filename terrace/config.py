@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,13 @@ from pydantic import BaseModel, ValidationError
 
 from terrace import stackfile
 from terrace.catalog import Catalog
+from terrace.complaints import complaint, fields_at, follows_from_another, nearest
 from terrace.errors import InputError, InputErrors
 from terrace.spec import PROBLEMS, PlatformSpec, Running
 from terrace.stackfile import StackFile
 from terrace.tiers import TierTable
 
 if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 ROOT_KEYS = ("tier", "target", "platform")
@@ -91,7 +90,7 @@ def _read(root: Path, environment: str) -> StackFile:
     if not file.is_file():
         known = environments(root)
         raise InputError(
-            f"there is no environment {environment!r}{_nearest(environment, known)}",
+            f"there is no environment {environment!r}{nearest(environment, known)}",
             where=str(file.parent),
             why=f"there are: {', '.join(known)}" if known else "the folder has no Pulumi.<env>.yaml",
             fix=f"Make it: terrace new {environment}",
@@ -180,7 +179,7 @@ class _Reader:
             available = f" (available on {target}: {', '.join(on_target) or 'none'})"
             kind = "is not on this target" if flavor in self.catalog.flavors[slot] else f"is not a {slot} flavor"
             self._add(
-                f"{slot}.flavor: {flavor!r} {kind}{_nearest(str(flavor), on_target)}{available}", (*path, "flavor")
+                f"{slot}.flavor: {flavor!r} {kind}{nearest(str(flavor), on_target)}{available}", (*path, "flavor")
             )
             return None
         return self._validate(self.catalog.spec_type(slot, flavor), {**value, "flavor": flavor}, path, f"{slot}.")
@@ -193,7 +192,7 @@ class _Reader:
         except ValidationError as error:
             details = error.errors(include_url=False)
             for detail in details:
-                if not _follows_from_another(detail, details):
+                if not follows_from_another(detail, details):
                     self._add_detail(model, detail, path or ("config",), prefix)
             return None
 
@@ -205,7 +204,7 @@ class _Reader:
         root = "terrace:" if path == ("config",) and loc[:1] in (("tier",), ("target",)) else ""
         name = root + prefix + ".".join(str(step) for step in loc)
         if detail["type"] == "extra_forbidden":
-            fields = _fields_at(model, loc[:-1])
+            fields = fields_at(model, loc[:-1])
             if path == ("config",) and len(loc) == 1:
                 fields = tuple({*fields, *self.catalog.flavors} - set(NOT_IN_PLATFORM))
             self._add_key(f"{name}: unknown key {str(loc[-1])!r}", str(loc[-1]), fields, where)
@@ -215,7 +214,7 @@ class _Reader:
             for problem in detail["ctx"]["problems"]:
                 self._add(".".join([*map(str, loc), *problem.path]) + f": {problem.text}", (*where, *problem.path))
         else:
-            self._add(f"{name}: {_complaint(model, detail, loc)}", where, key=is_key)
+            self._add(f"{name}: {complaint(model, detail, loc)}", where, key=is_key)
 
     def _path_of(self, path: tuple[str, ...], loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
         if path != ("config",):
@@ -228,54 +227,12 @@ class _Reader:
         self, what: str, given: str, known: Iterable[str], path: tuple[str | int, ...], prefix: str = ""
     ) -> None:
         words = [prefix + word for word in known]
-        text = f"{what}{_nearest(prefix + given, words)} (known: {', '.join(sorted(words))})"
+        text = f"{what}{nearest(prefix + given, words)} (known: {', '.join(sorted(words))})"
         self._add(text, path, key=True)
 
     def _add(self, what: str, path: Sequence[str | int], *, key: bool = False) -> None:
         where = self.file.key(path) if key else self.file.value(path)
         self.errors.append(InputError(what, where=where))
-
-
-_KINDS = {  # pydantic's type of error → what it means in YAML
-    "date_from_datetime_parsing": "it should be a day, YYYY-MM-DD",
-    "tuple_type": "it should be a list",
-    "mapping_type": "it should be a mapping",
-    "model_type": "it should be a mapping",
-    "string_type": "it should be a text",
-}
-
-
-def _complaint(model: type[BaseModel], detail: ErrorDetails, loc: tuple[str | int, ...]) -> str:
-    """Return what is wrong with a value and what would be right."""
-    given = detail["input"]
-    if detail["type"] == "literal_error":
-        allowed = [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        return f"{given!r} is not allowed{_nearest(str(given), allowed)} (allowed: {', '.join(allowed)})"
-    text = re.sub(r"^(Input|String|Tuple) should ", "it should ", detail["msg"])
-    text = _KINDS.get(detail["type"], text.partition(" after validation")[0])
-    field = _model_at(model, loc[:-1]).model_fields.get(str(loc[-1]))
-    show = isinstance(given, (str, int, float, bool)) and (field is None or field.repr)
-    return f"{repr(given) + ': ' if show else ''}{text}{_range(field)}"
-
-
-def _range(field: FieldInfo | None) -> str:
-    """Return the least and the most that a number may be, where it has both."""
-    rules = field.metadata if field else ()
-    bounds = [getattr(rule, side) for side in ("ge", "le") for rule in rules if hasattr(rule, side)]
-    return f" (allowed: {bounds[0]} to {bounds[1]})" if len(bounds) == 2 else ""
-
-
-def _follows_from_another(detail: ErrorDetails, details: Sequence[ErrorDetails]) -> bool:
-    """Whether a sequence is too short only because an item of it is wrong, which has an error of its own."""
-    loc = detail["loc"]
-    return detail["type"] == "too_short" and any(
-        other["loc"][: len(loc)] == loc and len(other["loc"]) > len(loc) for other in details
-    )
-
-
-def _nearest(given: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(given, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 def _plain(value: Any) -> Any:
@@ -285,24 +242,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value
-
-
-def _model_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel]:
-    """Return the model whose keys stand where ``loc`` leads."""
-    for step in loc:
-        field = model.model_fields.get(str(step))
-        inner = _models_in(field.annotation) if field else []
-        model = inner[0] if inner else model
-    return model
-
-
-def _fields_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Return the keys that are known where ``loc`` leads."""
-    fields = _model_at(model, loc).model_fields
-    return tuple(field.alias or name for name, field in fields.items() if not field.exclude)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [found for part in getattr(annotation, "__args__", ()) for found in _models_in(part)]

@@ -14,6 +14,7 @@ from terrace.cli.options import (
     Environment,
     Parallel,
     ProjectFolder,
+    RefreshFirst,
     Target,
     TargetDependents,
     Yes,
@@ -32,6 +33,7 @@ def destroy(
     engine: Engine = None,
     target: Target = None,
     target_dependents: TargetDependents = False,
+    refresh: RefreshFirst = False,
     parallel: Parallel = PARALLEL,
     continue_on_error: ContinueOnError = False,
     delete_data: Annotated[
@@ -47,7 +49,11 @@ def destroy(
     from terrace.cli import operations
 
     options = operations.engine_options(
-        target, target_dependents=target_dependents, parallel=parallel, continue_on_error=continue_on_error
+        target,
+        target_dependents=target_dependents,
+        refresh=refresh,
+        parallel=parallel,
+        continue_on_error=continue_on_error,
     )
     session = operations.open_session(env, project, engine, as_json=as_json, options=options)
     if operations.require_yes(session, "destroy", yes=yes):

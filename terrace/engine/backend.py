@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from terrace.engine.errors import StateError, UnsupportedError
 from terrace.engine.files import write_durably
@@ -47,10 +48,10 @@ class Backend:
     def __init__(self, url: str, project: str, stack: str, root: Path) -> None:
         if not url.startswith(_SCHEME):
             raise UnsupportedError(
-                f"the embedded engine keeps state in file:// backends only, not in {url.partition('?')[0]}",
+                f"the embedded engine keeps state in file:// backends only, not in {url.partition(':')[0]}",
                 fix="use --engine pulumi",
             )
-        path = Path(url.removeprefix(_SCHEME).partition("?")[0]).expanduser()
+        path = Path(unquote(url.removeprefix(_SCHEME).partition("?")[0])).expanduser()
         self.url = url
         self.qualified_name = f"organization/{project}/{stack}"
         self.project = project
@@ -115,8 +116,17 @@ class Backend:
         try:
             content = self.checkpoint.read_bytes()
         except FileNotFoundError:
+            if self._was_updated():
+                raise self.damaged("the file is missing") from None
             return Checkpoint({}, "")
-        return self._parse(content)
+        found = self._parse(content)
+        if not found.latest and self._was_updated():
+            raise self.damaged("it has no deployment")
+        return found
+
+    def _was_updated(self) -> bool:
+        """Whether an operation on the stack ever ended; removing a stack removes its history."""
+        return any(self._history.glob("*.history.json"))
 
     def render(self, latest: dict[str, Any]) -> bytes:
         """A deployment as the content of a checkpoint file."""

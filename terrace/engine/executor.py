@@ -93,7 +93,9 @@ class Executor:
             self._idle.notify_all()
 
     def _run(self, action: Action) -> None:
-        self._report.hide([action.resource.inputs, action.resource.outputs])
+        for resource in (action.old, action.new):
+            if resource is not None:
+                self._report.hide([resource.inputs, resource.outputs])
         since = self._report.started(action)
         try:
             self._steps.do(action)
@@ -101,6 +103,8 @@ class Executor:
             message = describe(error)
             self._report.failed(action, message)
             raise StepError(self._report.redact(message), where=action.resource.urn) from None
+        if action.new is not None:
+            self._report.hide(action.new.outputs)
         self._report.done(action, since)
 
 

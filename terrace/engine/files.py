@@ -6,10 +6,18 @@ import os
 from pathlib import Path
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``: afterwards it is either the old or the new one, whatever happens meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def write_durably(path: Path, content: bytes, *, scratch: Path | None = None) -> None:
+    """Replace ``path`` by ``content``: afterwards it is either the old or the new one, whatever happens meanwhile.
+
+    Args:
+        path: The file.
+        content: All of it.
+        scratch: The folder of the temporary file, on the same file system; by default that of ``path``.
+    """
+    scratch = scratch or path.parent
+    for folder in (path.parent, scratch):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = scratch / f".{path.name}.{os.getpid()}.tmp"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(content)

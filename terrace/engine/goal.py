@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from terrace.engine.errors import UnsupportedError
-from terrace.engine.state import PROVIDER_PREFIX
+from terrace.engine.state import PROVIDER_PREFIX, Resource
 from terrace.engine.values import from_wire
 
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|ns)")
@@ -58,6 +58,32 @@ class Goal:
     def is_provider(self) -> bool:
         """Whether it is a provider itself."""
         return self.type.startswith(PROVIDER_PREFIX)
+
+    def resource(self, urn: str, old: Resource | None) -> Resource:
+        """The resource that is wanted, in place of the stored one."""
+        return Resource(
+            urn=urn,
+            type=self.type,
+            custom=self.custom,
+            parent=self.parent,
+            inputs=self.inputs,
+            provider=self.provider,
+            protect=bool(self.protect),
+            external=bool(self.read_id),
+            retain_on_delete=bool(self.retain_on_delete),
+            deleted_with=self.deleted_with,
+            import_id=self.import_id,
+            dependencies=self.dependencies,
+            property_dependencies=self.property_dependencies if self.custom and not self.read_id else {},
+            ignore_changes=self.ignore_changes,
+            replace_on_changes=self.replace_on_changes,
+            additional_secret_outputs=self.additional_secret_outputs,
+            custom_timeouts=self.custom_timeouts,
+            aliases=[old.urn] if old is not None and old.urn != urn else [],
+            created=old.created if old else "",
+            modified=old.modified if old else "",
+            source_position=self.source_position,
+        )
 
 
 def from_registration(request: Any, root: Path) -> Goal:

@@ -7,6 +7,8 @@ folded into. A line that a crash cut off is as if it never was.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -23,22 +25,37 @@ Entry = dict[str, Any]
 
 
 class Journal:
-    """An open journal. Threads that append at the same time share one fsync."""
+    """An open journal. Threads that append at the same time share one fsync.
 
-    def __init__(self, path: Path, checkpoint: Path, operation: str) -> None:
+    Args:
+        path: The file; it mustn't be there.
+        checkpoint: What it continues.
+        operation: What is done.
+        salt: Of the secrets in its entries.
+
+    What can't be written, because the disk is full, say, ends it: nothing is appended any more.
+    """
+
+    def __init__(self, path: Path, checkpoint: Path, operation: str, salt: str = "") -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._durable = 0
+        self._length = 0
+        self._failed = False
         self._buffering = threading.Lock()
         self._writing = threading.Lock()
-        self.append([{"t": "open", "base": digest(checkpoint), "operation": operation, "time": now()}])
+        self.append([{"t": "open", "base": digest(checkpoint), "operation": operation, "salt": salt, "time": now()}])
         sync_folder(path.parent)
 
     def append(self, entries: list[Entry], *, durable: bool = True) -> None:
-        """Append entries. If ``durable``, they are on disk afterwards, else with the next durable ones."""
+        """Append entries. If ``durable``, they are on disk afterwards, else with the next durable ones.
+
+        Raises:
+            OSError: They can't be written, or earlier ones couldn't.
+        """
         line = _line(entries)
         with self._buffering:
             self._buffer.append(line)
@@ -49,11 +66,23 @@ class Journal:
         with self._writing:
             if self._durable >= mine:
                 return
+            if self._failed:
+                raise OSError(errno.EIO, "the journal couldn't be written", str(self._path))
             with self._buffering:
                 lines, self._buffer, upto = self._buffer, [], self._buffered
-            _write(self._file, b"".join(lines))
-            os.fsync(self._file)
+            self._write(b"".join(lines))
             self._durable = upto
+
+    def _write(self, content: bytes) -> None:
+        try:
+            _write(self._file, content)
+            os.fsync(self._file)
+        except OSError:
+            self._failed = True
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._length)  # no half line, which would look like damage
+            raise
+        self._length += len(content)
 
     def folding(self, checkpoint: bytes) -> None:
         """Note which checkpoint is about to replace base and journal."""
@@ -61,7 +90,9 @@ class Journal:
 
     def close(self, *, remove: bool) -> None:
         """Close the file, and remove it when everything in it is in the checkpoint."""
-        os.close(self._file)
+        with self._writing:  # a provider's thread that outlives the operation mustn't write into another file
+            self._failed = True
+            os.close(self._file)
         if remove:
             remove_durably(self._path)
 
@@ -79,6 +110,11 @@ class Left:
     path: Path
     entries: list[Entry]
     is_folded: bool
+
+    @property
+    def salt(self) -> str:
+        """Of the secrets in its entries; empty if the journal doesn't say."""
+        return str(self.entries[0].get("salt", "")) if self.entries else ""
 
     def unfinished(self) -> list[tuple[str, str]]:
         """The (operation, URN) pairs that were begun and not ended."""

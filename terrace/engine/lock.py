@@ -32,6 +32,7 @@ class Holder:
     host: str
     since: str
     started: str
+    namespace: str
     engine: str
     abandoned: bool
 
@@ -39,7 +40,7 @@ class Holder:
         """Whether the holder surely doesn't run any more: it said so, or its process on this machine is gone."""
         if self.abandoned:
             return True
-        if self.engine != _ENGINE or self.host != socket.gethostname():
+        if self.engine != _ENGINE or self.host != socket.gethostname() or self.namespace != _namespace():
             return False
         return _started(self.pid) != self.started
 
@@ -53,6 +54,7 @@ class Lock:
     def __init__(self, backend: Backend) -> None:
         self._folder = backend.locks
         self._path = backend.locks / f"{uuid.uuid4()}.json"
+        self._scratch = backend.checkpoint.parent
         self._journal = backend.journal
         self._name = backend.qualified_name
 
@@ -68,24 +70,30 @@ class Lock:
             remove_durably(holder.path)  # only now, so that there is always a lock where there is a journal
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, type_: type[BaseException] | None, *_: object) -> None:
         if not self._journal.exists():
             self._release()
-            return
-        with contextlib.suppress(OSError):  # a full disk: the lock stands as it was, and is dead when this process is
-            self._write(abandoned=True)
+        elif type_ is None or issubclass(type_, Exception):  # else threads may still work for this process
+            with contextlib.suppress(OSError):  # a full disk: the lock is dead when this process is
+                self.abandon()
+
+    def abandon(self) -> None:
+        """Leave a lock that anybody of this engine may take over, and that the Pulumi CLI respects."""
+        self._write(abandoned=True)
 
     def _write(self, *, abandoned: bool) -> None:
         content = {
             "pid": os.getpid(),
-            "username": getpass.getuser(),
+            "username": _user(),
             "hostname": socket.gethostname(),
             "timestamp": now(),
             "engine": _ENGINE,
+            "namespace": _namespace(),
             "started": _started(os.getpid()),
             "abandoned": abandoned,
         }
-        write_durably(self._path, json.dumps(content).encode())
+        # Its temporary file lies elsewhere: the Pulumi CLI takes every file in this folder for a lock.
+        write_durably(self._path, json.dumps(content).encode(), scratch=self._scratch)
 
     def _release(self) -> None:
         remove_durably(self._path)
@@ -111,11 +119,17 @@ class Lock:
 
 
 def cancel(backend: Backend) -> list[Holder]:
-    """Remove every lock of the stack; returns whose they were. Only for locks that are surely stale."""
-    holders = Lock(backend).holders()
+    """Remove every lock of the stack; returns whose they were. Only for locks that are surely stale.
+
+    Where there is a journal, one stays that only the Pulumi CLI respects: it can't read what the journal says.
+    """
+    lock = Lock(backend)
+    holders = lock.holders()
+    if backend.journal.exists():
+        lock.abandon()
     for holder in holders:
         remove_durably(holder.path)
-    return holders
+    return [holder for holder in holders if not holder.abandoned]
 
 
 def _read(path: Path) -> Holder | None:
@@ -132,9 +146,25 @@ def _read(path: Path) -> Holder | None:
         host=str(content.get("hostname", "unknown")),
         since=str(content.get("timestamp", "unknown")),
         started=str(content.get("started", "")),
+        namespace=str(content.get("namespace", "")),
         engine=str(content.get("engine", "pulumi")),
         abandoned=content.get("abandoned") is True,
     )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in many containers
+        return str(os.getuid())
+
+
+def _namespace() -> str:
+    """In which namespace numbers of processes mean something; containers may share a host's name and files."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _started(pid: int) -> str:

@@ -204,7 +204,7 @@ class Monitor(Unsupported):
             return self._fail(action.old, resource)
         finally:
             self._executor.settle(actions)
-        if actions[-1].op in ("import", "import-replacement"):
+        if actions[0].op in ("import", "import-replacement"):
             return self._adopt(goal, resource)
         left_out = actions[-1].old is None and actions[-1].left_out
         if not goal.custom and not left_out:
@@ -239,9 +239,10 @@ class Monitor(Unsupported):
 
     def _fail_planning(self, goal: Goal, error: Exception) -> _Reached:
         resource = self._planner.named(goal)
-        self._report.hide(goal.inputs)
+        stored = self._planner.stored(resource.urn)
+        self._report.hide([goal.inputs, *([stored.inputs, stored.outputs] if stored else [])])
         self._report.say("error", resource.urn, self._report.fail(resource.urn, describe(error)))
-        return self._fail(self._planner.stored(resource.urn), resource)
+        return self._fail(stored, resource)
 
     def _fail(self, old: Resource | None, resource: Resource) -> _Reached:
         self._leave(old)

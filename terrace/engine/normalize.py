@@ -69,3 +69,39 @@ def drop_missing_references(resources: list[Resource]) -> list[Resource]:
         seen.add(resource.urn)
         result.append(changed)
     return result
+
+
+def latest_of_each(resources: list[Resource]) -> list[Resource]:
+    """Drop all but the last of several that stand for the same: what was left as it was, and then reached after all."""
+    last = {resource.urn: resource for resource in resources if not resource.delete}
+    if len(last) == sum(1 for resource in resources if not resource.delete):
+        return resources
+    return [resource for resource in resources if resource.delete or last[resource.urn] is resource]
+
+
+def in_order_of_needs(resources: list[Resource]) -> list[Resource]:
+    """Have everything come after what it needs. What does already stays where it is.
+
+    An operation on some targets, or one that failed, leaves resources as they were beside others whose needs changed.
+    """
+    waiting: dict[str, list[Resource]] = {}
+    for resource in resources:
+        waiting.setdefault(resource.urn, []).append(resource)
+    result: list[Resource] = []
+    placed: set[Resource] = set()
+    there: set[str] = set()
+    for first in resources:
+        stack = [first]
+        while stack:
+            resource = stack[-1]
+            missing = [urn for urn in resource.needs() if urn not in there and urn in waiting]
+            nearest = [waiting[urn][0] for urn in missing if waiting[urn][0] not in stack]
+            if nearest and resource not in placed:
+                stack.append(nearest[0])
+                continue
+            stack.pop()
+            if resource not in placed:
+                placed.add(resource)
+                there.add(resource.urn)
+                result.append(resource)
+    return result

@@ -19,7 +19,7 @@ from terrace.engine.names import Names
 from terrace.engine.providers import Providers
 from terrace.engine.state import Resource, is_default_provider
 from terrace.engine.targets import Targets
-from terrace.engine.values import UNKNOWN, equal
+from terrace.engine.values import UNKNOWN, UNKNOWN_WIRE, equal
 
 Warn = Callable[[str, str], None]
 
@@ -66,20 +66,28 @@ class Planner:
             StepError: The inputs are wrong, or a protected resource would have to be replaced.
         """
         urn, old = self._names.register(goal)
-        new = self._wanted(goal, urn, old)
+        new = goal.resource(urn, old)
         if goal.read_id:
             return self._read(goal, old, new)
         if not self._targets.includes(new):
             return self._leave(old, new)
+        if old in self._kept:  # they may need each other now
+            raise StepError(
+                "the program makes it after something that is no target, and that needs it as it is stored",
+                where=urn,
+                fix="make that a target too, or run up without targets",
+            )
         self._targets.require_needs(new)
         self._see(urn, old)
         if _is_import(goal, old):
-            return [Action("import" if old is None or old.external else "import-replacement", old, new)]
+            if old is None:
+                return [Action("import", None, new)]
+            return [Action("import-replacement", old, new), Action("replace", old, new)]
         return self._plan(goal, old, new)
 
     def plan_imported(self, goal: Goal, imported: Resource) -> list[Action]:
         """What to do so that a resource that was just imported is as the program wants it."""
-        actions = self._plan(goal, imported, self._wanted(goal, imported.urn, imported))
+        actions = self._plan(goal, imported, goal.resource(imported.urn, imported))
         return [action for action in actions if action.op != "same"]
 
     def _plan(self, goal: Goal, old: Resource | None, new: Resource) -> list[Action]:
@@ -154,35 +162,10 @@ class Planner:
         if old is not None:
             self._seen.add(old.urn)  # another one, if it was renamed
 
-    def _wanted(self, goal: Goal, urn: str, old: Resource | None) -> Resource:
-        return Resource(
-            urn=urn,
-            type=goal.type,
-            custom=goal.custom,
-            parent=goal.parent,
-            inputs=goal.inputs,
-            provider=goal.provider,
-            protect=bool(goal.protect),
-            external=bool(goal.read_id),
-            retain_on_delete=bool(goal.retain_on_delete),
-            deleted_with=goal.deleted_with,
-            import_id=goal.import_id,
-            dependencies=goal.dependencies,
-            property_dependencies=goal.property_dependencies if goal.custom and not goal.read_id else {},
-            ignore_changes=goal.ignore_changes,
-            replace_on_changes=goal.replace_on_changes,
-            additional_secret_outputs=goal.additional_secret_outputs,
-            custom_timeouts=goal.custom_timeouts,
-            aliases=[old.urn] if old is not None and old.urn != urn else [],
-            created=old.created if old else "",
-            modified=old.modified if old else "",
-            source_position=goal.source_position,
-        )
-
     def _read(self, goal: Goal, old: Resource | None, new: Resource) -> list[Action]:
         new.id = goal.read_id
         self._see(new.urn, old)
-        if old is not None and not old.external and old.id != goal.read_id:
+        if old is not None and not old.external and goal.read_id not in (old.id, UNKNOWN_WIRE):
             self._replaced.add(new.urn)
             return [Action("read-replacement", old, new), Action("replace", old, new)]
         return [Action("read", old, new)]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terrace.engine.errors import UnsupportedError
+from terrace.engine.stackfile import as_text
 from terrace.errors import InputError
 
 # What ``pulumi login --local`` stands for, so that both engines find each other without a setting.
@@ -24,6 +27,7 @@ class Project:
         stack_config_dir: The folder of the stack files.
         backend_url: Where state is kept: ``PULUMI_BACKEND_URL``, else ``backend.url``, else ``file://~``.
         description: The project's description.
+        config: Configuration of all its stacks, by full key, as a program gets it.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Project:
     stack_config_dir: Path
     backend_url: str = DEFAULT_BACKEND
     description: str | None = None
+    config: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, root: Path) -> Project:
@@ -58,11 +63,29 @@ class Project:
             stack_config_dir=root / (document.get("stackConfigDir") or "."),
             backend_url=os.environ.get("PULUMI_BACKEND_URL") or backend.get("url") or DEFAULT_BACKEND,
             description=document.get("description"),
+            config=dict(_config(document.get("config") or {}, name, path)),
         )
 
     def stack_file(self, stack: str) -> Path:
         """The stack's configuration file."""
         return self.stack_config_dir / f"Pulumi.{stack}.yaml"
+
+
+def _config(declared: Any, project: str, path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the values that the project gives its stacks: ``key: value``, or ``key: {value or default: …}``."""
+    if not isinstance(declared, dict):
+        raise InputError("`config` isn't a mapping", where=str(path))
+    for key, given in declared.items():
+        about = given if isinstance(given, dict) else {"value": given}
+        if about.get("secret"):
+            raise UnsupportedError(
+                f"a secret in the project's config ({key}) isn't supported by the embedded engine",
+                where=str(path),
+                fix="set it in each stack, or use --engine pulumi",
+            )
+        value = about.get("value", about.get("default"))
+        if value is not None:
+            yield key if ":" in str(key) else f"{project}:{key}", as_text(value)
 
 
 def _read(path: Path) -> dict[str, Any]:

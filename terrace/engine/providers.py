@@ -74,8 +74,8 @@ class Providers:
             return str(uuid.uuid4()), _configuration(resource.inputs)
         with _secrets_kept(resource.inputs):
             identifier, outputs = self._of(resource).create(resource)
-        if not identifier:
-            raise StepError("the provider gave no id", where=resource.urn)
+        if not identifier or not isinstance(identifier, str):
+            raise StepError(f"the provider gave no id, but {identifier!r}", where=resource.urn)
         keep_secrets(outputs, resource.inputs)
         return identifier, outputs
 
@@ -91,6 +91,8 @@ class Providers:
     def read(self, resource: Resource) -> Found:
         """Read what is really there."""
         found = self._of(resource).read(resource)
+        if found.id and not isinstance(found.id, str):
+            raise StepError(f"the provider gave no id, but {found.id!r}", where=resource.urn)
         keep_secrets(found.outputs, resource.outputs or resource.inputs)
         if found.inputs is not None:
             keep_secrets(found.inputs, resource.inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import json
 import threading
 import time
 from collections import Counter
@@ -88,7 +89,7 @@ class Report:
 
     def hide(self, values: Any) -> None:
         """Remember secrets, to remove them from every message."""
-        found = {text for text in secret_texts(values) if len(text) >= _SHORTEST_SECRET}
+        found = {form for text in secret_texts(values) for form in _forms(text) if len(form) >= _SHORTEST_SECRET}
         with self._lock:
             if not found <= self._secrets:
                 self._secrets |= found
@@ -156,6 +157,12 @@ class Report:
         if action.refreshed and not self._refresh:
             op = "refresh"
         return Step(op, resource.urn, resource.type, changes, duration, unverified)
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    """How a secret may stand in a message: as it is, line by line, or escaped."""
+    lines = text.splitlines() if "\n" in text else ()
+    return (text, *(line.strip() for line in lines), json.dumps(text)[1:-1], repr(text)[1:-1])
 
 
 def _is_shown(action: Action) -> bool:

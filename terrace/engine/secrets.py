@@ -41,6 +41,12 @@ class Crypter:
         self._lock = threading.Lock()
         self._key: bytes | None = None
 
+    def with_salt(self, salt: str) -> Crypter:
+        """This one, or another with the same passphrase for another salt."""
+        if salt in ("", self.salt):
+            return self
+        return Crypter(salt, self._passphrase, self.state or self._where, self.state)
+
     def unlock(self) -> None:
         """Derive the key and check the passphrase.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from terrace.engine.journal import Entry, Journal
-from terrace.engine.normalize import drop_missing_references, resolve_aliases
+from terrace.engine.normalize import drop_missing_references, in_order_of_needs, latest_of_each, resolve_aliases
 from terrace.engine.secrets import Crypter
 from terrace.engine.state import Deployment, Resource
 
@@ -111,24 +111,21 @@ class Snapshot:
             ]
         )
 
-    def deployment(self, *, forget_pending: bool = False) -> Deployment:
+    def deployment(self) -> Deployment:
         """The deployment as it is now.
 
-        Args:
-            forget_pending: Drop creates that an earlier operation left unfinished. They stay otherwise, as with the
-                Pulumi CLI, until the same resource is created.
+        Creates that an earlier operation left unfinished stay in it, as with the Pulumi CLI, until the same resource is
+        created: nobody knows whether something is there.
         """
         with self._lock:
             keys = [*self._added, *(f"b{index}" for index in range(len(self._base.resources)))]
             resources = resolve_aliases([self._items[key] for key in keys if key not in self._done])
+            resources = in_order_of_needs(latest_of_each(resources))
             if self._shrunk:
                 resources = drop_missing_references(resources)
             made = {resource.urn for resource in resources}
             pending = list(self._pending.values())
-            if not forget_pending:
-                pending += [
-                    (kind, item) for kind, item in self._base.pending if kind == CREATING and item.urn not in made
-                ]
+            pending += [(kind, item) for kind, item in self._base.pending if kind == CREATING and item.urn not in made]
             return Deployment(resources, pending, self._base.extra)
 
     def _new_key(self, resource: Resource) -> str:

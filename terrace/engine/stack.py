@@ -18,7 +18,7 @@ from terrace.engine.options import Options
 from terrace.engine.passphrase import find_passphrase
 from terrace.engine.project import Project
 from terrace.engine.store import Store
-from terrace.engine.values import mask, reveal
+from terrace.engine.values import Secret, mask, reveal
 
 if TYPE_CHECKING:
     from terrace.engine.operation import Pass, Setting
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _DEFAULTS = Options()
 _THRESHOLDS = (50_000, 20, 20)
+_UNSURE = (
+    "it was being created when an operation was killed, and may be there or not; the next `up` that wants it creates "
+    "it again, which finds what is there if its provider can"
+)
 
 
 class Stack:
@@ -152,17 +156,18 @@ class Stack:
         with _rare_collections():
             return contextvars.copy_context().run(body)
 
-    def _setting(self, store: Store, options: Options, *, preview: bool) -> Setting:
+    def _setting(self, store: Store, report: Report, options: Options, *, preview: bool) -> Setting:
         from terrace.engine.operation import Setting
         from terrace.engine.program import Run
 
         store.unlocked()
+        report.hide([Secret(text) for text in store.stack_file.secrets(store.crypter)])
         run = Run(
             project=self.project.name,
             stack=self.name,
             root=self.project.root,
             main=self.project.main,
-            config=store.stack_file.values(store.crypter),
+            config={**self.project.config, **store.stack_file.values(store.crypter)},
             secret_keys=store.stack_file.secret_keys(),
             preview=preview,
             parallel=max(options.parallel, 1),
@@ -183,7 +188,7 @@ class Stack:
         from terrace.engine.operation import Pass
         from terrace.engine.program import surroundings
 
-        setting = self._setting(store, dataclasses.replace(options, continue_on_error=True), preview=True)
+        setting = self._setting(store, report, dataclasses.replace(options, continue_on_error=True), preview=True)
         deployment, _ = store.load()
         with surroundings(self.project.main, report.say):
             if options.refresh and kind != "refresh":
@@ -238,19 +243,22 @@ class Stack:
         from terrace.engine.program import surroundings
 
         start = time.time()
-        setting = self._setting(store, options, preview=False)
+        setting = self._setting(store, report, options, preview=False)
         deployment, _ = store.load()
-        journal = Journal(self._backend.journal, self._backend.checkpoint, kind)
+        journal = Journal(self._backend.journal, self._backend.checkpoint, kind, store.crypter.salt)
         folded = False
         try:
             with surroundings(self.project.main, report.say):
                 operation = Pass(setting, deployment, report, journal)
                 _carry_out(operation, kind)
+            after = operation.snapshot.deployment()
             if operation.snapshot.changed or deployment.pending or not self._backend.checkpoint.exists():
-                store.write(operation.snapshot.deployment(forget_pending=kind != "update"), journal)
+                store.write(after, journal)
             folded = True
         finally:
             journal.close(remove=folded)
+        for _, resource in after.pending:
+            report.say("warning", resource.urn, _UNSURE)
         result = operation.result()
         store.record(describe(kind, result, start, time.time()))
         report.emit(OutputsReady(result.outputs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from terrace.engine.files import write_durably
 from terrace.engine.secrets import Crypter
 from terrace.errors import InputError
 
+_PLAIN_NUMBERS = 1e21  # larger ones Go writes with an exponent
 _SALT_LINE = re.compile(r"^encryptionsalt:", re.MULTILINE)
 
 
@@ -58,7 +60,11 @@ class StackFile:
 
     def values(self, crypter: Crypter) -> dict[str, str]:
         """The values as a program gets them: decrypted, each a string, objects as JSON."""
-        return {key: _text(_decrypt(value, crypter)) for key, value in self.config.items()}
+        return {key: as_text(_decrypt(value, crypter)) for key, value in self.config.items()}
+
+    def secrets(self, crypter: Crypter) -> list[str]:
+        """Every value that is encrypted, also inside of others."""
+        return [crypter.decrypt(ciphertext) for value in self.config.values() for ciphertext in _ciphertexts(value)]
 
     def secret_keys(self) -> list[str]:
         """The keys whose values are or contain secrets."""
@@ -100,6 +106,20 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
+def _plain(value: Any) -> Any:
+    """A value with numbers and dates as Go writes them."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _PLAIN_NUMBERS:
+        return int(value)
+    if isinstance(value, datetime.date):
+        time = value if isinstance(value, datetime.datetime) else datetime.datetime(value.year, value.month, value.day)
+        return time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+    return value
+
+
 def _secure(value: Any) -> str | None:
     if isinstance(value, dict) and set(value) == {"secure"} and isinstance(value["secure"], str):
         return value["secure"]
@@ -117,6 +137,13 @@ def _is_secret(value: Any) -> bool:
     return _secure(value) is not None or any(_is_secret(item) for item in _items(value))
 
 
+def _ciphertexts(value: Any) -> Iterator[str]:
+    if (ciphertext := _secure(value)) is not None:
+        yield ciphertext
+    for item in _items(value) if ciphertext is None else ():
+        yield from _ciphertexts(item)
+
+
 def _decrypt(value: Any, crypter: Crypter) -> Any:
     if (ciphertext := _secure(value)) is not None:
         return crypter.decrypt(ciphertext)
@@ -127,7 +154,11 @@ def _decrypt(value: Any, crypter: Crypter) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A value as the Pulumi CLI hands it to a program."""
+    if value is None:
+        return ""
+    value = _plain(value)
     if isinstance(value, str):
         return value
     text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)

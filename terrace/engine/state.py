@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from terrace.engine.errors import StateError
 from terrace.engine.secrets import Crypter
 from terrace.engine.values import decode, encode
 
@@ -178,22 +177,17 @@ class Deployment:
             extra={key: value for key, value in raw.items() if key not in mine},
         )
 
-    def verify(self, where: str) -> None:
-        """Check that everything comes after what it needs.
-
-        Raises:
-            StateError: It doesn't, or a URN stands twice.
-        """
+    def problem(self) -> str:
+        """What is wrong with it: something doesn't come after what it needs, or stands twice. Empty if all is well."""
         seen: set[str] = set()
         for resource in self.resources:
             missing = {resource.parent, *resource.references()} - seen - {""}
             if missing:
-                raise StateError(
-                    f"the state is damaged: {resource.urn} needs {min(missing)}, which isn't before it", where=where
-                )
+                return f"{resource.urn} needs {min(missing)}, which isn't before it"
             if resource.urn in seen and not resource.delete and self._is_live(resource.urn):
-                raise StateError(f"the state is damaged: {resource.urn} stands in it twice", where=where)
+                return f"{resource.urn} stands in it twice"
             seen.add(resource.urn)
+        return ""
 
     def _is_live(self, urn: str) -> bool:
         return sum(1 for resource in self.resources if resource.urn == urn and not resource.delete) > 1

@@ -167,7 +167,7 @@ class Steps:
         self._end_reading(number, old, new, replaced=action.op == "read-replacement")
 
     def _read_external(self, wanted: Resource) -> tuple[str, dict[str, Any]]:
-        if self._preview and not self._providers.handles(wanted.type):
+        if self._preview and (wanted.id == UNKNOWN_WIRE or not self._providers.handles(wanted.type)):
             return wanted.id, dict(wanted.inputs)
         found = self._providers.read(wanted)
         _require(found, wanted.id, wanted.urn)

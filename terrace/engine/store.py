@@ -106,9 +106,11 @@ class Store:
         assert self._reader is not None  # noqa: S101 - open() sets it
         try:
             deployment = Deployment.from_json(self.found.latest, self._reader)
+            problem = deployment.problem()
         except (AttributeError, KeyError, TypeError, ValueError) as error:  # JSON, but of another shape
             raise self.backend.damaged(f"{type(error).__name__}: {error}") from error
-        deployment.verify(str(self.backend.checkpoint))
+        if problem:
+            raise self.backend.damaged(problem)
         left = self._left()
         if left is None:
             return deployment, []
@@ -116,7 +118,7 @@ class Store:
             in_flight = left.unfinished()
             if left.is_folded:
                 return deployment, in_flight
-            snapshot = Snapshot(deployment, self._reader, None)
+            snapshot = Snapshot(deployment, self.crypter.with_salt(left.salt), None)
             snapshot.apply(left.entries)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             why = f"{type(error).__name__}: {error}"
@@ -141,7 +143,13 @@ class Store:
         return journals.read(self.backend.journal, self.backend.checkpoint)
 
     def write(self, deployment: Deployment, journal: journals.Journal | journals.Left) -> None:
-        """Write the deployment as the checkpoint, which replaces the journal."""
+        """Write the deployment as the checkpoint, which replaces the journal.
+
+        Raises:
+            StateError: The deployment couldn't be read again (a defect of this engine); nothing is written.
+        """
+        if problem := deployment.problem():
+            raise StateError("the new state would be damaged", where=str(self.backend.checkpoint), why=problem)
         latest = deployment.to_json(self.crypter, engine_version())
         content = self.backend.render(latest)
         journal.folding(content)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -134,3 +136,27 @@ def test_two_operations_never_share_a_journal(paths: tuple[Path, Path]) -> None:
     with pytest.raises(FileExistsError):
         Journal(path, checkpoint, "up")
     assert json.loads(path.read_text().splitlines()[0])[0]["operation"] == "up"
+
+
+def test_a_full_disk_leaves_no_half_line_and_nobody_believes_it(
+    paths: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, checkpoint = paths
+    written = Journal(path, checkpoint, "up")
+    write = os.write
+
+    def full(handle: int, content: bytes) -> int:
+        if len(content) < 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, content[: len(content) - 4])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        written.append([{"t": "lost"}])
+    monkeypatch.undo()
+    with pytest.raises(OSError, match="the journal couldn't be written"):
+        written.append([{"t": "later"}])
+    written.close(remove=False)
+    with pytest.raises(OSError, match="the journal couldn't be written"):
+        written.append([{"t": "of a thread that outlived the operation"}])
+    assert _kinds(path, checkpoint) == ["open"]

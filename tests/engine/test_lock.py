@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from terrace.engine.errors import LockError
-from terrace.engine.lock import _started
+from terrace.engine.lock import _namespace, _started
 from tests.engine.engine_world import World
 
 SLOW = """
@@ -29,7 +29,14 @@ def _folder(world: World) -> Path:
 
 def _hold(world: World, **holder: Any) -> Path:
     """Put the lock of somebody else there."""
-    content = {"pid": 1, "username": "ann", "hostname": "elsewhere", "timestamp": "2026-01-01T00:00:00Z", **holder}
+    content = {
+        "namespace": _namespace(),
+        "pid": 1,
+        "username": "ann",
+        "hostname": "elsewhere",
+        "timestamp": "2026-01-01T00:00:00Z",
+        **holder,
+    }
     _folder(world).mkdir(parents=True, exist_ok=True)
     path = _folder(world) / "somebody.json"
     path.write_text(json.dumps(content))
@@ -64,6 +71,20 @@ def test_a_dead_holder_of_this_engine_is_taken_over(world: World) -> None:
     assert world.run("up", 1).ok
     assert not path.exists()
     assert list(_folder(world).glob("*.json")) == []
+
+
+def test_a_holder_in_another_container_is_respected(world: World) -> None:
+    _hold(world, hostname=socket.gethostname(), engine="terrace", started="gone", namespace="pid:[1]")
+    with pytest.raises(LockError, match="locked by ann"):
+        world.run("up", 1)
+
+
+def test_what_the_user_is_called_need_not_be_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    assert world.run("up", 1).ok
 
 
 def test_a_living_holder_of_this_engine_is_respected(world: World) -> None:

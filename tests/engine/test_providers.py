@@ -190,3 +190,43 @@ def test_a_type_of_another_package_is_only_previewed(stack: Make) -> None:
     with pytest.raises(Exception, match="aws:s3/bucket:Bucket needs the provider plugin of aws"):
         stack(program).up()
     assert not stack(program).exists
+
+
+UNKNOWN_ID = """
+a = Thing("a", value=1)
+again = Thing("again", Options(id=a.id))
+pulumi.export("made", again.made)
+"""
+
+
+def test_what_is_read_may_be_made_by_the_same_program(world: World) -> None:
+    world.write(UNKNOWN_ID)
+    assert world.run("preview", 1).ok
+    result = world.run("up", 1)
+    assert (result.ok, result.outputs) == (True, {"made": "made of 1.0"})
+    assert world.run("up", 1).summary.keys() == {"same"}
+
+
+def test_an_id_that_is_no_text_is_refused_before_it_is_recorded(world: World) -> None:
+    world.write("""
+    from pulumi.dynamic import CreateResult, ResourceProvider
+
+    class Numbered(ResourceProvider):
+        def create(self, props):
+            return CreateResult(5, {})
+
+    Custom("numbered", Numbered())
+    """)
+    result = world.run("up", 1)
+    assert "the provider gave no id, but 5" in str(result.errors)
+    assert [raw for raw in world.state() if raw.get("id") == 5] == []
+
+
+def test_the_projects_own_configuration(world: World) -> None:
+    with (world.root / "Pulumi.yaml").open("a", encoding="utf-8") as file:
+        file.write("config: {colour: red, parity:number: 7, parity:size: {default: 3}, parity:none: {type: string}}\n")
+    world.write("""
+    config = pulumi.Config()
+    pulumi.export("found", [config.get(name) for name in ("colour", "number", "size", "none")])
+    """)
+    assert world.run("up", 1).outputs == {"found": ["red", "1.5", "3", None]}

@@ -26,6 +26,9 @@ def test_values_are_text_and_objects_are_json_as_go_writes_it(path: Path, crypte
           number: 1.5
           flag: true
           nothing: null
+          whole: 1.0
+          large: 1e3
+          day: 2024-01-02
           other:object: {b: [1, {c: <é&>}], a: false, 3: x}
         """,
         encoding="utf-8",
@@ -35,7 +38,10 @@ def test_values_are_text_and_objects_are_json_as_go_writes_it(path: Path, crypte
         "p:plain": "text",
         "p:number": "1.5",
         "p:flag": "true",
-        "p:nothing": "null",
+        "p:nothing": "",
+        "p:whole": "1",
+        "p:large": "1000",
+        "p:day": "2024-01-02 00:00:00 +0000 UTC",
         "other:object": '{"3":"x","a":false,"b":[1,{"c":"\\u003cé\\u0026\\u003e"}]}',
     }
     assert not file.has_secrets()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
-from terrace.engine import StateError
 from terrace.engine.graph import Graph
-from terrace.engine.normalize import drop_missing_references, resolve_aliases
+from terrace.engine.normalize import drop_missing_references, in_order_of_needs, latest_of_each, resolve_aliases
 from terrace.engine.secrets import Crypter
 from terrace.engine.state import (
     Deployment,
@@ -81,16 +81,31 @@ def test_operations_in_flight_are_stored(crypter: Crypter) -> None:
 def test_a_state_that_is_out_of_order() -> None:
     first, second = _resource("first"), _resource("second")
     second.dependencies = [first.urn]
-    Deployment([first, second]).verify("dev.json")
-    with pytest.raises(StateError, match=f"dev.json: the state is damaged: {second.urn} needs {first.urn}"):
-        Deployment([second, first]).verify("dev.json")
+    assert Deployment([first, second]).problem() == ""
+    assert Deployment([second, first]).problem() == f"{second.urn} needs {first.urn}, which isn't before it"
+    assert in_order_of_needs([second, first]) == [first, second]
+    assert in_order_of_needs([first, second]) == [first, second]
+
+
+def test_what_only_now_needs_each_other_is_put_in_order() -> None:
+    chain = [_resource(str(number)) for number in range(2000)]
+    for resource, needed in itertools.pairwise(chain):
+        resource.dependencies = [needed.urn]
+    assert in_order_of_needs(chain) == list(reversed(chain))
+    round_ = [_resource("x"), _resource("y")]
+    round_[0].dependencies, round_[1].dependencies = [round_[1].urn], [round_[0].urn]
+    assert sorted(in_order_of_needs(round_), key=lambda item: item.urn) == round_, "damage, but no endless loop"
+
+
+def test_of_what_stands_for_the_same_the_last_is_kept() -> None:
+    stale, replaced, other, latest = _resource("x"), _resource("x", delete=True), _resource("y"), _resource("x")
+    assert latest_of_each([stale, replaced, other, latest]) == [replaced, other, latest]
 
 
 def test_a_name_that_stands_twice() -> None:
-    with pytest.raises(StateError, match="stands in it twice"):
-        Deployment([_resource("x"), _resource("x")]).verify("dev.json")
-    Deployment([_resource("x"), _resource("x", delete=True)]).verify("dev.json")
-    Deployment([_resource("x", delete=True), _resource("x")]).verify("dev.json")
+    assert Deployment([_resource("x"), _resource("x")]).problem() == f"{_resource('x').urn} stands in it twice"
+    assert Deployment([_resource("x"), _resource("x", delete=True)]).problem() == ""
+    assert Deployment([_resource("x", delete=True), _resource("x")]).problem() == ""
 
 
 def test_names_change_everywhere() -> None:
