@@ -117,7 +117,7 @@ def _in_use(packages: dict[str, set[str]]) -> dict[str, str]:
 def _folders(paths: set[str], packages: set[str]) -> set[str]:
     """Return the folders that no package has which stays."""
     places = [path for path in paths if path.startswith(("/etc/", "/var/", "/srv/", "/opt/"))]
-    folders = [path for path in sorted(places) if os.path.isdir(path) and not SHARED.fullmatch(path)]
+    folders = [path for path in sorted(places) if Path(path).is_dir() and not SHARED.fullmatch(path)]
     owners: dict[str, set[str]] = {folder: set() for folder in folders}
     for line in _run("dpkg-query", "--search", *folders).stdout.splitlines() if folders else []:
         names, _, path = line.rpartition(": ")
@@ -142,7 +142,7 @@ def _let_start(record: Path) -> None:
         if path.parent == SCRIPTS:
             if path.exists():
                 _run("update-rc.d", path.name, "enable")
-        elif path.is_symlink() and os.readlink(path) == os.devnull:
+        elif path.is_symlink() and path.readlink() == Path(os.devnull):
             path.unlink()
     if Path("/run/systemd/system").is_dir():
         _run("systemctl", "daemon-reload")

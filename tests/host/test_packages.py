@@ -23,7 +23,13 @@ SERVER, LIBRARY = f"{NAME}-server", f"{NAME}-library"
 MASK = Path(f"/etc/systemd/system/{SERVER}.service")
 CONFIGURATION = Path(f"/etc/{SERVER}")
 UNIT = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
-SCRIPT = "#!/bin/sh\n### BEGIN INIT INFO\n# Provides: {0}\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n### END INIT INFO\n"
+SCRIPT = """#!/bin/sh
+### BEGIN INIT INFO
+# Provides: {0}
+# Default-Start: 2 3 4 5
+# Default-Stop: 0 1 6
+### END INIT INFO
+"""
 
 
 def _module(name: str, manifests: Path, **options: Any) -> dict[str, Any]:
