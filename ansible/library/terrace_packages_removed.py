@@ -30,6 +30,7 @@ LOCK = Path("/run/lock/terrace-packages.lock")
 MANIFESTS = Path("/etc/terrace")
 NOTES = ("packages", "masked")
 SCRIPTS = Path("/etc/init.d")
+MASKS = Path("/etc/systemd/system")
 SHARED = re.compile(r"(?:/etc|/var|/srv|/opt)(?:/(?:lib|log|cache|spool))?")  # what many packages have
 LISTED = "${Package}\\t${Depends}, ${Pre-Depends}\\t${db:Status-Status}\\n"
 MADE = ("/etc/postgresql-common/root.crt",)  # by scripts of packages
@@ -91,8 +92,12 @@ def _is_own(file: Path, paths: set[str], digests: dict[str, str]) -> bool:
     return str(file) in paths or str(file) in MADE or file.stat().st_size == 0
 
 
-def _in_use(packages: dict[str, set[str]]) -> dict[str, str]:
-    """Return the packages that somebody uses, each with a path or a package that shows it."""
+def _in_use(packages: dict[str, set[str]], kept_from_starting: list[Path]) -> dict[str, str]:
+    """Return the packages that somebody uses, each with a path or a package that shows it.
+
+    Looks at those whose services were kept from starting. What they depend on (a certificate that its installation
+    made, say) is nobody's own, and dpkg keeps it as long as anything needs it.
+    """
     listings, configuration = _listings(list(packages)), _digests(list(packages))
     paths = set().union(*listings.values())
     digests = {path: digest for each in configuration.values() for path, digest in each.items()}
@@ -102,7 +107,10 @@ def _in_use(packages: dict[str, set[str]]) -> dict[str, str]:
         digests.pop(str(OWN_CLUSTER), None)
     alone = _folders(paths, set(packages))
     used: dict[str, str] = {}
+    services = {path for path in paths if Path(path) in kept_from_starting or _mask(path) in kept_from_starting}
     for package, listing in listings.items():
+        if not services & listing:
+            continue
         for file in (*map(Path, configuration[package]), *_below(sorted(alone & listing))):
             if os.path.lexists(file) and not _is_own(file, paths, digests):
                 used[package] = str(file)
@@ -112,6 +120,12 @@ def _in_use(packages: dict[str, set[str]]) -> dict[str, str]:
     }:
         used |= needing
     return used
+
+
+def _mask(path: str) -> Path | None:
+    """Return the mask of a unit."""
+    file = Path(path)
+    return MASKS / file.name if str(file.parent).endswith("/lib/systemd/system") else None
 
 
 def _folders(paths: set[str], packages: set[str]) -> set[str]:
@@ -136,9 +150,9 @@ def _ucf_lines() -> list[str]:
     return UCF.read_text().splitlines() if UCF.is_file() else []
 
 
-def _let_start(record: Path) -> None:
+def _let_start(kept_from_starting: list[Path]) -> None:
     """Undo what kept services from starting."""
-    for path in [Path(line) for line in record.read_text().split()] if record.is_file() else []:
+    for path in kept_from_starting:
         if path.parent == SCRIPTS:
             if path.exists():
                 _run("update-rc.d", path.name, "enable")
@@ -161,8 +175,10 @@ def main() -> None:
             _hand_over(manifest, others[0])
             module.exit_json(changed=True, left_to=others[0].parent.name)
         packages = _installed(noted)
-        used = _in_use(packages)
-        _let_start(manifest / "masked")
+        record = manifest / "masked"
+        kept_from_starting = [Path(line) for line in record.read_text().split()] if record.is_file() else []
+        used = _in_use(packages, kept_from_starting)
+        _let_start(kept_from_starting)
         going = [package for package in packages if package not in used]
         # dpkg refuses to remove what a package of somebody else needs, and that is what is wanted.
         done = _run("dpkg", "--purge", "--abort-after=9999", *going) if going else None
