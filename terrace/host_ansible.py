@@ -24,6 +24,10 @@ _AT_A_TIME = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 FOLDER_PREFIX = "terrace-run-"  # and the number of the process
 MANIFESTS = Path("/etc/terrace")
 DATA = Path("/var/lib/terrace")
+SYSTEMD = Path("/run/systemd/system")
+SUPERVISORS = Path("/run/terrace")  # not there after a reboot
+SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+LISTENING = "0A"
 MOST_CHARACTERS = 10_000  # of what a failed task said; log lines of several processes fit
 
 
@@ -62,6 +66,35 @@ def is_converged(task: Task) -> bool:
         return False
     except PermissionError:
         return True
+
+
+def is_up(task: Task) -> bool:
+    """Return False where what the role keeps running is seen to be down: its supervisor, or the port of its probe.
+
+    Only looks where that costs nothing, at the kernel's list of this machine's sockets.
+    """
+    if task.host["connection"] != "local":
+        return True
+    if task.role == "base":
+        return SYSTEMD.is_dir() or _runs(SUPERVISORS / task.environment / "supervisord.pid")
+    port = (task.variables.get("service_probe") or {}).get("port")
+    return port is None or int(port) in _listening()
+
+
+def _runs(pid_file: Path) -> bool:
+    try:
+        return Path("/proc", pid_file.read_text(encoding="utf-8").strip()).exists()
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
+
+
+def _listening() -> set[int]:
+    """Return the TCP ports that somebody listens on."""
+    tables = [table.read_text().splitlines()[1:] for table in SOCKETS if table.is_file()]
+    sockets = [line.split() for lines in tables for line in lines]
+    return {int(words[1].rpartition(":")[2], 16) for words in sockets if words[3] == LISTENING}
 
 
 def check(task: Task) -> int:

@@ -36,12 +36,14 @@ class HostProvider(dynamic.ResourceProvider):
         return dynamic.CreateResult(id_=_identity(props), outs=_outputs(props, drifted=False))
 
     def diff(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.DiffResult:
-        """Compare content, variables, and host; what drifted, or was cut short on the host, is a change too."""
+        """Compare content, variables, and host; what drifted, was cut short, or is down is a change too."""
         from terrace import host_ansible
 
         changed = [name for name in COMPARED if olds.get(name) != news.get(name)]
         replaces = [name for name in changed if name in ("environment", "role", "instance")]
-        changes = bool(changed or olds.get("drifted")) or not host_ansible.is_converged(_task(olds))
+        task = _task(olds)
+        changes = bool(changed or olds.get("drifted"))
+        changes = changes or not (host_ansible.is_converged(task) and host_ansible.is_up(task))
         return dynamic.DiffResult(changes=changes, replaces=replaces, delete_before_replace=True)
 
     def update(self, _id: str, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.UpdateResult:

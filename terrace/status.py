@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import struct
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT_SECONDS = 3.0
+POSTGRES_PROTOCOL = 0x00030000
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def examine(env: str, outputs: Mapping[str, Any], ca_file: Path | None = None) -
     Args:
         env: The environment.
         outputs: Its stack outputs: ``tier``, ``target``, and ``services``, each with ``slot``, ``flavor``, ``name``,
-            ``url``, ``probe_url`` (empty: only ``probe_port`` is tried), and ``probe_port``.
+            ``url``, ``probe_url`` (HTTP or PostgreSQL; empty: only ``probe_port`` is tried), and ``probe_port``.
         ca_file: The certificate of the environment's own CA; the default is where the host keeps it.
     """
     services: Sequence[Mapping[str, Any]] = outputs.get("services") or ()
@@ -76,7 +79,7 @@ def examine(env: str, outputs: Mapping[str, Any], ca_file: Path | None = None) -
 def _examine(service: Mapping[str, Any], context: ssl.SSLContext) -> Health:
     url = service.get("probe_url")
     try:
-        detail = _get(str(url), context) if url else _connect(int(service["probe_port"]))
+        detail = _probe(str(url), context) if url else _connect(int(service["probe_port"]))
         healthy = True
     except urllib.error.HTTPError as error:
         error.close()
@@ -100,6 +103,25 @@ def _get(url: str, context: ssl.SSLContext) -> str:
     opener = urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context))
     with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
         return f"HTTP {answer.status}"
+
+
+def _probe(url: str, context: ssl.SSLContext) -> str:
+    address = urllib.parse.urlsplit(url)
+    return _greet_postgres(address.port or 5432) if address.scheme == "postgresql" else _get(url, context)
+
+
+def _greet_postgres(port: int) -> str:
+    """Begin to log in, as pg_isready does: the server answers with its way to do so, or why it lets nobody in."""
+    text = b"user\0terrace\0database\0postgres\0\0"
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as server:
+        server.settimeout(TIMEOUT_SECONDS)
+        server.sendall(struct.pack("!ii", 8 + len(text), POSTGRES_PROTOCOL) + text)
+        answer = server.recv(4096)
+    if answer[:1] == b"R":
+        return f"port {port} lets accounts log in"
+    fields = {field[:1]: field[1:].decode(errors="replace") for field in answer[5:].split(b"\0") if field}
+    why = fields.get(b"M") if answer[:1] == b"E" else "it doesn't answer as PostgreSQL does"
+    raise OSError(f"port {port} lets nobody log in: {why}")
 
 
 def _connect(port: int) -> str:

@@ -23,6 +23,7 @@ description:
 options:
   environment: {description: The environment., type: str, required: true}
   entry: {description: Name of one entry; all of them when empty., type: str, default: ""}
+  keep: {description: What is made still; of the entry only the other programs and paths are removed., type: dict}
   delete_data: {description: Whether data is removed too., type: bool, required: true}
 author: [Terrace]
 """
@@ -112,6 +113,23 @@ def _remove(file: Path, environment: str, delete_data: bool) -> None:
     file.with_suffix(".converged").unlink(missing_ok=True)
 
 
+def _settle(file: Path, environment: str, keep: dict, *, check: bool) -> list[str]:
+    """Remove the programs and paths that are made no more; data, and users, stay noted."""
+    entry = json.loads(file.read_text())
+    programs = [program for program in entry["programs"] if program not in keep["programs"]]
+    paths = [path for path in entry["paths"] if path not in keep["paths"]]
+    if not check and (programs or paths):
+        _stop_programs(environment, programs)
+        for path in paths:
+            if not any(Path(path) in Path(kept).parents for kept in (*keep["paths"], *entry["data"])):
+                _remove_path(path)
+        new = file.with_name(f".{file.name}.new")
+        new.touch(mode=0o600)
+        new.write_text(json.dumps({**entry, "programs": keep["programs"], "paths": keep["paths"]}, indent=4) + "\n")
+        new.replace(file)
+    return [*programs, *paths]
+
+
 def _remove_kept_data(environment: str) -> None:
     """Remove data that earlier removals kept, and the users that were kept as its owners."""
     for folder in Path("/var/lib/terrace", environment).glob("*"):
@@ -130,6 +148,7 @@ def main() -> None:
         argument_spec={
             "environment": {"type": "str", "required": True},
             "entry": {"type": "str", "default": ""},
+            "keep": {"type": "dict"},
             "delete_data": {"type": "bool", "required": True},
         },
         supports_check_mode=True,
@@ -137,6 +156,9 @@ def main() -> None:
     environment = module.params["environment"]
     folder = Path(f"/etc/terrace/{environment}/manifest.d")
     files = sorted(folder.glob(f"{module.params['entry'] or '*'}.json"))
+    if (keep := module.params["keep"]) is not None:
+        gone = [made for file in files for made in _settle(file, environment, keep, check=module.check_mode)]
+        module.exit_json(changed=bool(gone), removed=gone)
     if not module.check_mode:
         for file in files:
             _remove(file, environment, module.params["delete_data"])

@@ -54,5 +54,5 @@ class DVC(Component[DVCSpec, DataVersioningOutputs]):
             after=[store.resource],
         )
         url = gateway.url + PATH
-        target.services.append(Service("data_versioning", spec.flavor, "dvc", url, "", gateway.port))
+        target.services.append(Service("data_versioning", spec.flavor, "dvc", url, f"{url}healthz", gateway.port))
         return DataVersioningOutputs(url)

@@ -45,9 +45,8 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
         """Run the server and return a way to get a database in it."""
         target = self.on(HostTarget)
         server = target.run(_workload(spec, target.user("postgres")), self)
-        target.services.append(
-            Service("database", spec.flavor, "postgres", f"postgresql://127.0.0.1:{spec.port}", "", spec.port)
-        )
+        url = f"postgresql://127.0.0.1:{spec.port}"
+        target.services.append(Service("database", spec.flavor, "postgres", url, url, spec.port))
 
         def provision(name: str, consumer: pulumi.Resource) -> DatabaseAccess:
             password = Password(f"{name}-database", consumer).value

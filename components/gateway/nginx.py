@@ -1,7 +1,7 @@
 """nginx as the platform's one entrance.
 
-Provides TLS with a certificate of the environment's own CA, basic authentication in front of every service that
-has none, and an index of what is behind it. Leaves out single sign-on and certificates of a public CA.
+Provides TLS with a certificate of the environment's own CA, renewed by itself, basic authentication in front of every
+service that has none, and an index of what is behind it. Leaves out single sign-on and certificates of a public CA.
 
 Upstream: https://nginx.org/en/docs/, written for nginx 1.18 to 1.26 as Debian and Ubuntu ship them.
 """
@@ -83,6 +83,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload
             Process("server", ("/usr/sbin/nginx", "-c", "$(CONFIG)/nginx.conf", "-e", "stderr"), memory_mb=512),
             Process("access", ("/usr/bin/python3", "$(CONFIG)/access_log.py"), memory_mb=128),
             Process("exporter", _exporter_command(spec), memory_mb=256),
+            Process("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py", "keep"), memory_mb=128),
         ),
         ports=(
             Port("https", spec.port),
@@ -100,10 +101,11 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload
         environment={
             "ACCESS_LOG_SOCKET": "$(DATA)/access.sock",
             "CERTIFICATE_FOLDER": "$(DATA)/tls",
+            "NGINX_PID": "$(DATA)/nginx.pid",
             "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((spec.address, "localhost", "127.0.0.1"))),
         },
         probe=Probe("status", "/status", timeout_seconds=30),
-        metrics=(Metrics("metrics"),),
+        metrics=(Metrics("metrics"), Metrics("status", "/certificates")),
     )
 
 

@@ -107,8 +107,9 @@ def _settings(spec: MLflowSpec, gateway: GatewayOutputs) -> dict[str, str]:
     return {
         "HOME": "$(DATA)",
         "MLFLOW_AUTH_CONFIG_PATH": "$(CONFIG)/basic_auth.ini",
-        "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{spec.port},{gateway.address}",
-        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": gateway.url,
+        # The certificate names localhost, too.
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{spec.port},{gateway.address},localhost:{gateway.port}",
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"{gateway.url},https://localhost:{gateway.port}",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

@@ -21,7 +21,8 @@ class Service:
         flavor: The flavor that made it.
         name: Unique within the environment.
         url: Where a person or program of the team reaches it.
-        probe_url: Where its health is asked; empty when it is asked over ``probe_port`` alone.
+        probe_url: Where its health is asked, ``http(s)://`` or ``postgresql://``; empty when only ``probe_port`` is
+            tried.
         probe_port: The TCP port that it listens on.
     """
 

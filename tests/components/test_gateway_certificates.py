@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,10 +66,12 @@ class Gateway:
         self.folder = root / "certificates"
         self.authority = make_authority(root)
         monkeypatch.setattr(certificates, "__file__", str(root / "certificates.py"))
+        monkeypatch.setattr(sys, "argv", ["certificates.py"])
 
     def run(self, hosts: str = HOSTS) -> x509.Certificate:
         self._set("CERTIFICATE_FOLDER", str(self.folder))
         self._set("CERTIFICATE_HOSTS", hosts)
+        self._set("NGINX_PID", str(self.root / "nginx.pid"))
         certificates.main()
         return x509.load_pem_x509_certificate((self.folder / "server.crt").read_bytes())
 
@@ -169,3 +174,77 @@ def test_an_authority_with_another_kind_of_key_is_refused(gateway: Gateway) -> N
     with pytest.raises(TypeError, match="not an elliptic-curve key"):
         gateway.run()
     assert not gateway.folder.exists()
+
+
+def test_it_never_outlives_its_authority_and_is_then_kept(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "VALID_DAYS", 4000)
+    first = gateway.run()
+    assert first.not_valid_after_utc == gateway.authority.not_valid_after_utc
+    monkeypatch.setattr(certificates, "RENEW_DAYS", 4000)
+    assert gateway.run() == first, "another would end no later"
+
+
+class _Days(Exception):
+    """Ends the program's loop."""
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let the program's days pass at once, three of them; what it sleeps is kept here."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise _Days
+
+    monkeypatch.setattr(certificates.time, "sleep", sleep)
+    monkeypatch.setattr(sys, "argv", ["certificates.py", "keep"])
+    return slept
+
+
+def test_it_is_looked_at_every_day(gateway: Gateway, days: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bool] = []
+    real = certificates.ensure
+
+    def ensure(folder: Path) -> bool:
+        monkeypatch.setattr(certificates, "VALID_DAYS", 10 if len(looks) == 0 else 825)
+        looks.append(real(folder))
+        return looks[-1]
+
+    monkeypatch.setattr(certificates, "ensure", ensure)
+    with pytest.raises(_Days):
+        gateway.run()
+    assert days == [86400] * 3
+    assert looks == [True, True, False], "made, made anew as it ends soon, kept"
+
+
+def test_its_end_is_shown_to_prometheus(gateway: Gateway, days: list[float]) -> None:
+    with pytest.raises(_Days):
+        gateway.run()
+    server = x509.load_pem_x509_certificate((gateway.folder / "server.crt").read_bytes())
+    name = "terrace_certificate_expires_timestamp_seconds"
+    assert (gateway.folder / "metrics" / "certificates").read_text().splitlines() == [
+        f"# TYPE {name} gauge",
+        f'{name}{{certificate="server"}} {server.not_valid_after_utc.timestamp():.0f}',
+        f'{name}{{certificate="authority"}} {gateway.authority.not_valid_after_utc.timestamp():.0f}',
+    ]
+
+
+def test_nginx_is_told_of_a_new_one_and_nobody_else(
+    gateway: Gateway, days: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(certificates.os, "kill", lambda process, number: told.append((process, number)))
+    (gateway.root / "nginx.pid").write_text(f"{os.getpid()}\n")
+    with pytest.raises(_Days):
+        gateway.run()
+    assert told == [], "another program has nginx's old number"
+
+    (gateway.folder / "server.crt").unlink()
+    days.clear()
+    real = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda file: "nginx\n" if file.name == "comm" else real(file))
+    with pytest.raises(_Days):
+        gateway.run()
+    assert told == [(os.getpid(), signal.SIGHUP)], "once: the days after it was kept"

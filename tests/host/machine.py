@@ -75,6 +75,39 @@ def folders(environment: str) -> list[Path]:
     return [path for root in roots if (path := Path(root, "terrace", environment)).exists()]
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What an environment's manifest says that came with it, and whether the machine has no other environment.
+
+    Packages that were there before it are not among them, and neither are those that hold what somebody made.
+    """
+
+    packages: set[str]
+    masked: list[Path]
+    alone: bool
+
+
+def changes(environment: str) -> Changes:
+    """Read them; the end of the environment undoes them."""
+    manifest = Path("/etc/terrace", environment, "manifest.d")
+    noted = [
+        file.read_text().split() if file.is_file() else [] for file in (manifest / "packages", manifest / "masked")
+    ]
+    others = [folder for folder in Path("/etc/terrace").iterdir() if folder.name != environment]
+    return Changes(set(noted[0]), [Path(line) for line in noted[1] if line.startswith("/etc/systemd")], not others)
+
+
+def installed_packages() -> set[str]:
+    """Return the names of the packages that are installed or have left their configuration."""
+    shown = subprocess.run(
+        ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {line.split()[0] for line in shown.stdout.splitlines() if not line.endswith(" not-installed")}
+
+
 def supervisor_status(environment: str) -> dict[str, str]:
     """Return the state of each of an environment's programs."""
     configuration = f"/etc/terrace/{environment}/supervisor/supervisord.conf"

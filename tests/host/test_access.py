@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import ssl
 import subprocess
+import time
+import urllib.parse
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.host.conftest import Platform
+from tests.host.conftest import ENVIRONMENT, Platform
+from tests.host.machine import program_pids, supervisor_status, wait_for
 
 # Everything behind the gateway, with how it answers somebody without an account.
 PATHS = ("/", "/mlflow/", "/feast/health", "/serving/v2/health/live", "/prometheus/", "/alertmanager/", "/dvc/x")
@@ -40,6 +47,19 @@ def test_what_is_for_the_machine_alone_is_not_let_through(
     gateway: requests.Session, outputs: dict[str, Any], path: str
 ) -> None:
     assert gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + path, timeout=30).status_code == 404
+
+
+def test_the_certificate_names_localhost_and_services_answer_there(outputs: dict[str, Any]) -> None:
+    connection = outputs["connection"]
+    port = connection["TERRACE_GATEWAY_URL"].rpartition(":")[2]
+    answer = requests.get(
+        f"https://localhost:{port}/mlflow/api/2.0/mlflow/experiments/search?max_results=1",
+        auth=(connection["MLFLOW_TRACKING_USERNAME"], connection["MLFLOW_TRACKING_PASSWORD"]),
+        headers={"Origin": f"https://localhost:{port}"},
+        verify=connection["TERRACE_CA_FILE"],
+        timeout=30,
+    )
+    assert answer.status_code == 200
 
 
 def test_the_index_links_to_every_service(gateway: requests.Session, outputs: dict[str, Any]) -> None:
@@ -102,3 +122,38 @@ def test_projects_cannot_change_accounts(platform: Platform, outputs: dict[str, 
         timeout=30,
     )
     assert answer.status_code == 403
+
+
+def test_a_certificate_that_ends_soon_is_replaced_while_the_gateway_runs(outputs: dict[str, Any]) -> None:
+    url = urllib.parse.urlsplit(outputs["connection"]["TERRACE_GATEWAY_URL"])
+    place = (url.hostname or "", url.port or 0)
+    folder = Path(f"/etc/terrace/{ENVIRONMENT}/gateway")
+    user = f"terrace-{ENVIRONMENT}-gateway"
+    settings = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    shorten = (
+        "import os, pathlib, certificates as c; c.VALID_DAYS = 5; c.RENEW_DAYS = 826; "
+        "c.ensure(pathlib.Path(os.environ['CERTIFICATE_FOLDER']))"
+    )
+    python = f"/opt/terrace/{ENVIRONMENT}/gateway/venv/bin/python"
+    subprocess.run(
+        ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", python, "-Bc", shorten],
+        env={**settings, "PYTHONPATH": str(folder)},
+        cwd="/",
+        check=True,
+    )
+    program = f"terrace-{ENVIRONMENT}-gateway-certificate"
+    before = ssl.get_server_certificate(place)
+    ending = Path(settings["CERTIFICATE_FOLDER"], "server.crt").read_text(encoding="utf-8")
+    os.kill(program_pids(ENVIRONMENT)[program], signal.SIGKILL)  # it looks whenever it starts
+    wait_for(lambda: ssl.get_server_certificate(place).strip() not in (before.strip(), ending.strip()), 60)
+    wait_for(lambda: supervisor_status(ENVIRONMENT)[program] == "RUNNING", 60)
+    page = requests.get(f"http://127.0.0.1:{_status_port()}/certificates", timeout=30).text
+    ends = {line.split('"')[1]: float(line.split()[1]) for line in page.splitlines() if not line.startswith("#")}
+    assert set(ends) == {"server", "authority"}
+    assert min(ends.values()) > time.time() + 800 * 24 * 3600
+
+
+def _status_port() -> int:
+    targets = json.loads(Path(f"/etc/terrace/{ENVIRONMENT}/scrape-targets/gateway.json").read_text(encoding="utf-8"))
+    found = [each for each in targets if each["labels"]["__metrics_path__"] == "/certificates"]
+    return int(found[0]["targets"][0].rpartition(":")[2])

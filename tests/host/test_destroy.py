@@ -8,7 +8,16 @@ from typing import Any
 import requests
 
 from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform
-from tests.host.machine import folders, listeners, open_ports, processes, users
+from tests.host.machine import (
+    Changes,
+    changes,
+    folders,
+    installed_packages,
+    listeners,
+    open_ports,
+    processes,
+    users,
+)
 
 DATA = Path(f"/var/lib/terrace/{ENVIRONMENT}")
 
@@ -40,9 +49,21 @@ def test_destroy_keeps_the_data_and_up_finds_it_again(platform: Platform) -> Non
 
 def test_data_that_was_kept_can_be_deleted_later(platform: Platform) -> None:
     ports = set(listeners(ENVIRONMENT))
+    came = changes(ENVIRONMENT)
     platform.terrace("destroy", ENVIRONMENT, "--yes")
     assert folders(ENVIRONMENT) == [DATA]
     platform.terrace("destroy", ENVIRONMENT, "--yes", "--delete-data")
     assert (processes(ENVIRONMENT), users(ENVIRONMENT), folders(ENVIRONMENT)) == ([], [], [])
     assert open_ports() & ports == set()
+    _is_as_before(came)
     assert platform.terrace("destroy", ENVIRONMENT, "--yes").returncode == 0, "a second destroy has nothing to do"
+
+
+def _is_as_before(came: Changes) -> None:
+    """What came with the environment is gone, unless another environment on the machine took it over."""
+    assert list(Path("/etc/systemd/system").rglob(f"terrace-{ENVIRONMENT}-*")) == []
+    assert list(Path("/run/terrace").glob(f"{ENVIRONMENT}*")) == []
+    if came.alone:
+        assert came.packages & installed_packages() == set()
+        assert [path for path in came.masked if path.is_symlink()] == []
+        assert not Path("/run/terrace").exists()

@@ -14,7 +14,10 @@ from tests.host.machine import listeners, processes, supervisor_status, users
 
 SERVICES = ("feast", "gateway", "mlflow", "mlserver", "postgres", "prometheus", "timer")
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
-WITHOUT_LIMIT = 2**63
+DAEMONS = {  # packages with a service of the same name, or with -common behind it
+    *("nginx-common", "postgresql-common", "supervisor", "prometheus", "prometheus-alertmanager"),
+    *("prometheus-nginx-exporter", "prometheus-node-exporter", "prometheus-postgres-exporter"),
+}
 
 
 def test_every_service_is_healthy(platform: Platform) -> None:
@@ -94,8 +97,14 @@ def test_services_of_the_distribution_were_not_started() -> None:
         assert all(owner.startswith("terrace-") for owner in owners), f"{program} runs as {owners}"
 
 
-def _runs(folder: Path, program: str) -> bool:
-    try:
-        return (folder / "comm").read_text().strip() == program[:15]
-    except OSError:
-        return False
+@pytest.mark.usefixtures("platform")
+def test_services_of_the_distribution_do_not_start_at_a_boot() -> None:
+    manifest = Path(f"/etc/terrace/{ENVIRONMENT}/manifest.d")
+    came = set((manifest / "packages").read_text().split()) if (manifest / "packages").is_file() else set()
+    for package in came & DAEMONS:
+        mask = Path(f"/etc/systemd/system/{package.removesuffix('-common')}.service")
+        assert mask.readlink() == Path("/dev/null"), f"{mask} of {package} is not masked"
+        assert list(Path("/etc").glob(f"rc[2-5].d/S*{mask.stem}")) == []
+        assert str(mask) in (manifest / "masked").read_text().split(), "the end of the environment lifts it"
+    if "postgresql-common" in came:
+        assert list(Path("/etc/postgresql").glob("*/main")) == [], "the distribution has made no cluster"

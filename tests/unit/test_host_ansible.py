@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from terrace import host_ansible
 from terrace.errors import OperationError
-from terrace.host_ansible import Task, is_converged, literal
+from terrace.host_ansible import Task, is_converged, is_up, literal
 
 TASK = Task({"name": "here", "connection": "local"}, "test", "tiny", "one", {"the_password": "s3cret-pa55word"}, "d1")
 
@@ -77,6 +79,41 @@ def test_a_role_is_converged_where_the_host_says_so(tmp_path: Path, monkeypatch:
     assert not is_converged(TASK), "its last run was cut short"
     mark.write_text("d1")
     assert is_converged(TASK)
+
+
+def _service(**variables: Any) -> Task:
+    return dataclasses.replace(TASK, host={"name": "here", "connection": "local"}, variables=variables)
+
+
+def test_a_service_is_up_where_its_probe_has_a_listener() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        assert not is_up(_service(service_probe={"port": port}))
+        listener.listen()
+        assert is_up(_service(service_probe={"port": port}))
+    assert is_up(_service(service_probe={}))
+    assert is_up(_service())
+
+
+def test_what_is_down_on_another_machine_is_not_seen() -> None:
+    away = dataclasses.replace(_service(service_probe={"port": 1}), host={"name": "away", "connection": "ssh"})
+    assert is_up(away)
+
+
+def test_the_supervisor_is_up_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_ansible, "SUPERVISORS", tmp_path)
+    monkeypatch.setattr(host_ansible, "SYSTEMD", tmp_path / "systemd")
+    base = dataclasses.replace(_service(), role="base")
+    assert not is_up(base), "as after a reboot"
+    pid_file = tmp_path / base.environment / "supervisord.pid"
+    pid_file.parent.mkdir()
+    pid_file.write_text(f"{os.getpid()}\n")
+    assert is_up(base)
+    pid_file.write_text("4194305\n")  # more than any process has
+    assert not is_up(base), "as after a kill"
+    (tmp_path / "systemd").mkdir()
+    assert is_up(base), "systemd needs none"
 
 
 def test_a_mark_that_may_not_be_read_is_no_reason_to_converge(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ class Ansible:
         self.asked: list[tuple[str, Any]] = []
         self.changes = 0
         self.converged = True
+        self.up = True
 
     def converge(self, task: host_ansible.Task) -> int:
         self.asked.append(("converge", task))
@@ -46,11 +47,14 @@ class Ansible:
     def is_converged(self, _task: host_ansible.Task) -> bool:
         return self.converged
 
+    def is_up(self, _task: host_ansible.Task) -> bool:
+        return self.up
+
 
 @pytest.fixture
 def ansible(monkeypatch: pytest.MonkeyPatch) -> Ansible:
     recorder = Ansible()
-    for name in ("converge", "check", "remove", "is_converged"):
+    for name in ("converge", "check", "remove", "is_converged", "is_up"):
         monkeypatch.setattr(host_ansible, name, getattr(recorder, name))
     return recorder
 
@@ -139,3 +143,9 @@ def test_an_error_of_the_host_is_passed_on(ansible: Ansible, monkeypatch: pytest
     with pytest.raises(OperationError, match="no"):
         HostProvider().create(PROPS)
     assert ansible.asked == []
+
+
+def test_what_is_down_is_brought_up_again(ansible: Ansible) -> None:
+    assert HostProvider().diff(ID, PROPS, PROPS).changes is False
+    ansible.up = False
+    assert HostProvider().diff(ID, PROPS, PROPS).changes is True

@@ -127,3 +127,41 @@ def test_an_environment_that_is_not_up_is_not_healthy() -> None:
 
     assert not found.healthy
     assert found.document() == {"env": "local", "tier": None, "target": None, "services": []}
+
+
+@pytest.mark.parametrize(
+    ("answer", "healthy", "detail"),
+    [
+        (b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0", True, "port {} lets accounts log in"),
+        (
+            b"E\0\0\0\x40SFATAL\0C57P03\0Mthe database system is starting up\0\0",
+            False,
+            "port {} lets nobody log in: the database system is starting up",
+        ),
+        (b"HTTP/1.1 400 Bad Request\r\n", False, "port {} lets nobody log in: it doesn't answer as PostgreSQL does"),
+        (b"", False, "port {} lets nobody log in: it doesn't answer as PostgreSQL does"),
+    ],
+)
+def test_postgres_is_asked_whether_it_lets_accounts_in(answer: bytes, healthy: bool, detail: str) -> None:
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                asked.append(connection.recv(4096))
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        found = status.examine("nowhere", outputs(f"postgresql://127.0.0.1:{port}")).services[0]
+        thread.join()
+    assert (found.healthy, found.detail) == (healthy, detail.format(port))
+    assert asked[0][4:8] == b"\0\3\0\0"
+    assert len(asked[0]) == int.from_bytes(asked[0][:4], "big")
+
+
+def test_postgres_that_is_down_is_unhealthy(closed_port: int) -> None:
+    found = status.examine("nowhere", outputs(f"postgresql://127.0.0.1:{closed_port}")).services[0]
+    assert (found.healthy, found.detail) == (False, "nothing listens there")

@@ -1,8 +1,10 @@
 """Makes sure that the gateway has a server certificate signed by the environment's authority.
 
-Run as the gateway's user before nginx starts. ``CERTIFICATE_HOSTS`` lists names and IP addresses, separated by
-commas; ``ca.crt`` and ``ca.key`` lie beside this file; ``server.crt`` and ``server.key`` go to
-``CERTIFICATE_FOLDER``. A certificate that fits and is valid for another 30 days is kept.
+Run as the gateway's user before nginx starts, and with the argument ``keep`` beside it: then it looks again every
+day, has nginx take a new certificate, and writes when the certificates end to ``metrics/certificates`` in
+``CERTIFICATE_FOLDER``. ``CERTIFICATE_HOSTS`` lists names and IP addresses, separated by commas; ``ca.crt`` and
+``ca.key`` lie beside this file; ``server.crt`` and ``server.key`` go to ``CERTIFICATE_FOLDER``; ``NGINX_PID`` is
+nginx's pid file. A certificate that fits and is valid for another 30 days, or as long as the authority, is kept.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import os
+import signal
+import sys
+import time
 from pathlib import Path
 
 from cryptography import x509
@@ -19,6 +24,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_DAYS = 825  # the longest that current clients accept of a private authority
 RENEW_DAYS = 30
+LOOK_SECONDS = 24 * 3600
+METRIC = "terrace_certificate_expires_timestamp_seconds"
 
 
 def alternative_names(hosts: list[str]) -> x509.SubjectAlternativeName:
@@ -44,7 +51,8 @@ def is_good(file: Path, authority: x509.Certificate, names: x509.SubjectAlternat
     except Exception:
         # Whatever is wrong with it (another authority, another key, half a file), it is replaced.
         return False
-    return known == names and remaining > datetime.timedelta(days=RENEW_DAYS)
+    longest = certificate.not_valid_after_utc >= authority.not_valid_after_utc
+    return known == names and (longest or remaining > datetime.timedelta(days=RENEW_DAYS))
 
 
 def issue(
@@ -60,7 +68,7 @@ def issue(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
+        .not_valid_after(min(now + datetime.timedelta(days=VALID_DAYS), authority.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(alternative_names(hosts), critical=False)
@@ -81,18 +89,54 @@ def _write(file: Path, content: bytes) -> None:
     new.replace(file)
 
 
-def main() -> None:
-    """Issue a certificate where the one that is there isn't good."""
+def ensure(folder: Path) -> bool:
+    """Issue a certificate where the one that is there isn't good, and tell whether that was so."""
     here = Path(__file__).parent
-    folder = Path(os.environ["CERTIFICATE_FOLDER"])
     hosts = os.environ["CERTIFICATE_HOSTS"].split(",")
     authority = x509.load_pem_x509_certificate((here / "ca.crt").read_bytes())
     key = serialization.load_pem_private_key((here / "ca.key").read_bytes(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise TypeError("the authority's key is not an elliptic-curve key")
     folder.mkdir(mode=0o700, exist_ok=True)
-    if not is_good(folder / "server.crt", authority, alternative_names(hosts)):
-        issue(folder, authority, key, hosts)
+    if is_good(folder / "server.crt", authority, alternative_names(hosts)):
+        return False
+    issue(folder, authority, key, hosts)
+    return True
+
+
+def keep(folder: Path) -> None:
+    """Look once: renew, have nginx read what is new, and write when the certificates end."""
+    if ensure(folder):
+        print("there is a new server certificate", flush=True)
+        reload_nginx(Path(os.environ["NGINX_PID"]))
+    files = {"server": folder / "server.crt", "authority": Path(__file__).with_name("ca.crt")}
+    ends = {name: x509.load_pem_x509_certificate(file.read_bytes()) for name, file in files.items()}
+    lines = [
+        f'{METRIC}{{certificate="{name}"}} {each.not_valid_after_utc.timestamp():.0f}\n' for name, each in ends.items()
+    ]
+    (folder / "metrics").mkdir(mode=0o700, exist_ok=True)
+    _write(folder / "metrics" / "certificates", f"# TYPE {METRIC} gauge\n{''.join(lines)}".encode())
+
+
+def reload_nginx(pid_file: Path) -> None:
+    """Have nginx read its files again; where it doesn't run, it will when it starts."""
+    try:
+        process = int(pid_file.read_text())
+        if Path(f"/proc/{process}/comm").read_text().strip() == "nginx":
+            os.kill(process, signal.SIGHUP)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return
+
+
+def main() -> None:
+    """Make sure of the certificate once, or again every day."""
+    folder = Path(os.environ["CERTIFICATE_FOLDER"])
+    if sys.argv[1:] != ["keep"]:
+        ensure(folder)
+        return
+    while True:
+        keep(folder)
+        time.sleep(LOOK_SECONDS)
 
 
 if __name__ == "__main__":
