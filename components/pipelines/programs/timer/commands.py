@@ -61,15 +61,7 @@ async def execute(
     """
     read_end, write_end = os.pipe()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command.words,
-            cwd=command.folder,
-            env=dict(command.environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=write_end,
-            stderr=write_end,
-            start_new_session=True,
-        )
+        process = await _start(command, write_end)
     except OSError as error:
         os.close(read_end)
         log.note(f"{command.words[0]} can't be run: {error.strerror}: {error.filename}")
@@ -88,6 +80,18 @@ async def execute(
         await _drain(pump)
     code = process.returncode or 0
     return Ended(code if code >= 0 else 128 - code, because)
+
+
+async def _start(command: Command, output: int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command.words,
+        cwd=command.folder,
+        env=dict(command.environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+    )
 
 
 async def _wait(

@@ -1,0 +1,32 @@
+"""What tests of the command line have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from terrace.cli import operations
+from tests.unit.played import Recorded
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project's folder, as the working folder, with an environment ``local``."""
+    (tmp_path / "Pulumi.yaml").write_text("name: terrace\nruntime: python\nmain: stacks\nstackConfigDir: stacks\n")
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks" / "Pulumi.local.yaml").write_text("config:\n  terrace:tier: 3\n  terrace:target: host\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def play(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recorded]:
+    """Have the environment's stack be a recorded one."""
+
+    def use(stack: Recorded) -> Recorded:
+        monkeypatch.setattr(operations, "_stack", lambda *_arguments: stack)
+        return stack
+
+    return use
