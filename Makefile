@@ -9,16 +9,25 @@ RUN := $(UV) run --frozen --no-sync
 READY := .venv/.ready
 ENV ?= local
 
-.PHONY: help demo test check format bench docs lock clean hooks
+.PHONY: help demo test fast model model-tests check format bench docs lock clean hooks
 
 help: ## Show what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Bring the platform up on this machine and run a real ML project through it
 	$(RUN) terrace demo $(ENV) --yes
 
 test: check ## Check everything, then run all tests, those against the live platform too
 	$(RUN) pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(MAKE) model-tests
+
+fast: $(READY) ## Run the tests that need no platform
+	$(RUN) pytest tests/unit tests/components tests/engine
+
+model: $(READY) ## Train and judge the example's model here, without a platform
+	$(UV) run --frozen --directory examples/flights flights rehearse
+
+model-tests: $(READY) ## Run the example project's own tests
 	$(UV) run --frozen --group dev --directory examples/flights pytest
 
 check: $(READY) ## Check style, types, roles, and that generated pages are up to date

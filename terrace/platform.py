@@ -12,6 +12,7 @@ from terrace.catalog import Catalog
 from terrace.targets.host import HostTarget
 
 if TYPE_CHECKING:
+    from terrace.provenance import Source
     from terrace.resolve import Blueprint
 
 
@@ -33,7 +34,7 @@ class Platform(pulumi.ComponentResource):
         for slot in graph.order(blueprint, catalog):
             self._slots[slot] = self._build(slot, blueprint, catalog)
         self.endpoints = self._merged("endpoints")
-        self.connection = pulumi.Output.secret(self._merged("connection"))
+        self.connection = pulumi.Output.secret({**self.target.facts, **self._merged("connection")})
         self.credentials = pulumi.Output.secret(self._merged("credentials"))
         self.services = [vars(service) for service in self.target.services]
         self.inventory = pulumi.Output.secret(self.target.inventory())
@@ -55,16 +56,18 @@ class Platform(pulumi.ComponentResource):
         }
 
 
-def build(blueprint: Blueprint, catalog: Catalog | None = None) -> Platform:
+def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source | None = None) -> Platform:
     """Declare the platform and export its stack outputs.
 
-    Outputs: ``tier`` and ``target`` (plain), ``endpoints`` {name: URL}, ``services`` [{slot, flavor, name, url,
-    probe_url, probe_port}], and the secrets ``connection`` {variable: value}, ``credentials``
-    {name: {user, password}} and ``inventory`` (Ansible's YAML inventory as data).
+    Outputs: ``tier`` and ``target`` (plain), ``source`` {commit, dirty, digest} where it is given, ``endpoints``
+    {name: URL}, ``services`` [{slot, flavor, name, url, probe_url, probe_port}], and the secrets ``connection``
+    {variable: value}, ``credentials`` {name: {user, password}} and ``inventory`` (Ansible's YAML inventory as data).
     """
     platform = Platform(blueprint, catalog or Catalog())
     pulumi.export("tier", blueprint.tier)
     pulumi.export("target", blueprint.target)
+    if source:
+        pulumi.export("source", source.document())
     pulumi.export("endpoints", platform.endpoints)
     pulumi.export("services", platform.services)
     pulumi.export("connection", platform.connection)

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from terrace.provenance import Source
+
 TIMEOUT_SECONDS = 3.0
 POSTGRES_PROTOCOL = 0x00030000
 
@@ -42,12 +44,16 @@ class Health:
 
 @dataclass(frozen=True)
 class Status:
-    """An environment's services; ``tier`` and ``target`` are None where it isn't up."""
+    """An environment's services; ``tier`` and ``target`` are None where it isn't up.
+
+    ``deployed`` is what the last `up` was made from, None where nothing says it.
+    """
 
     env: str
     tier: int | None
     target: str | None
     services: tuple[Health, ...]
+    deployed: Source | None = None
 
     @property
     def healthy(self) -> bool:
@@ -64,8 +70,9 @@ def examine(env: str, outputs: Mapping[str, Any], ca_file: Path | None = None) -
 
     Args:
         env: The environment.
-        outputs: Its stack outputs: ``tier``, ``target``, and ``services``, each with ``slot``, ``flavor``, ``name``,
-            ``url``, ``probe_url`` (HTTP or PostgreSQL; empty: only ``probe_port`` is tried), and ``probe_port``.
+        outputs: Its stack outputs: ``tier``, ``target``, ``source``, and ``services``, each with ``slot``,
+            ``flavor``, ``name``, ``url``, ``probe_url`` (HTTP or PostgreSQL; empty: only ``probe_port`` is tried),
+            and ``probe_port``.
         ca_file: The certificate of the environment's own CA; the default is where the host keeps it.
     """
     services: Sequence[Mapping[str, Any]] = outputs.get("services") or ()
@@ -73,7 +80,9 @@ def examine(env: str, outputs: Mapping[str, Any], ca_file: Path | None = None) -
     context = _trust(ca_file or Path(f"/etc/terrace/{env}/ca.crt"))
     with ThreadPoolExecutor(max_workers=max(1, len(services))) as pool:
         found = tuple(pool.map(lambda service: _examine(service, context), services))
-    return Status(env, int(tier) if tier is not None else None, outputs.get("target"), found)
+    source = outputs.get("source")
+    deployed = Source(**source) if source else None
+    return Status(env, int(tier) if tier is not None else None, outputs.get("target"), found, deployed)
 
 
 def _examine(service: Mapping[str, Any], context: ssl.SSLContext) -> Health:

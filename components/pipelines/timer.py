@@ -53,7 +53,9 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
         gateway = inputs.of("gateway", GatewayOutputs)
         account = Account(ACCOUNT, Password("timer-account", self).value)
         url = gateway.url + PATH
-        project = {name: value for outputs in inputs.all() for name, value in outputs.connection().items()}
+        project: dict[str, pulumi.Input[str]] = dict(self.target.facts)
+        for outputs in inputs.all():
+            project |= outputs.connection()
         workload = self._workload(spec, account, project, _required_steps(inputs))
         self.target.run(workload, self)
         self.target.services.append(

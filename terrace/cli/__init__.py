@@ -22,6 +22,7 @@ COMMANDS = (
     "doctor",
     "demo",
     "cancel",
+    "diff",
 )
 
 

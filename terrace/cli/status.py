@@ -10,6 +10,7 @@ from terrace.cli.errors import FAILED
 from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder
 
 if TYPE_CHECKING:
+    from terrace.provenance import Source
     from terrace.status import Health, Status
 
 
@@ -24,15 +25,18 @@ def status(
     """
     from terrace import status as library
     from terrace.cli import operations, results
+    from terrace.provenance import source_of
 
     session = operations.open_session(env, project, engine, as_json=as_json)
     found = library.examine(env, session.stack.outputs())
+    here = source_of(session.root, env)
     if as_json:
-        results.print_json(found.document())
+        results.print_json(found.document() | {"checkout": here.document(), "current": here.same(found.deployed)})
     elif not found.services:
         typer.echo(f"{env} isn't up; bring it up with: terrace up {env}")
     else:
         print_table(found)
+        print_source(found, here)
     if not found.healthy:
         raise typer.Exit(FAILED)
 
@@ -49,6 +53,18 @@ def print_table(found: Status) -> None:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         cells[2] = typer.style(cells[2], fg="green" if row[2] == "healthy" else "red")
         typer.echo("  ".join(cells) + "  " + typer.style(row[4], dim=True))
+
+
+def print_source(found: Status, here: Source) -> None:
+    """Say which commit the environment was brought up from, and whether this checkout is still the same."""
+    if found.deployed is None:
+        typer.echo(f"nothing says what it was deployed from; the next terrace up {found.env} does")
+    elif here.same(found.deployed):
+        typer.echo(f"deployed from {found.deployed}; this checkout is the same")
+    else:
+        typer.secho(
+            f"deployed from {found.deployed}; this checkout, {here}, differs: terrace up {found.env}", fg="yellow"
+        )
 
 
 def _name(service: Health) -> str:

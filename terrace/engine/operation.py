@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from terrace.engine.action import Action
@@ -14,6 +15,7 @@ from terrace.engine.dynamic import PACKAGE as DYNAMIC
 from terrace.engine.dynamic import DynamicProviders
 from terrace.engine.errors import CancelledError, StepError
 from terrace.engine.executor import Executor
+from terrace.engine.git import commit_of
 from terrace.engine.journal import Journal
 from terrace.engine.log import EngineLog
 from terrace.engine.model import Result
@@ -222,13 +224,14 @@ class Pass:
         )
 
 
-def describe(update: str, result: Result, start: float, end: float) -> dict[str, Any]:
-    """A history entry."""
+def describe(update: str, result: Result, start: float, end: float, root: Path) -> dict[str, Any]:
+    """A history entry; it names the commit of the project in ``root``."""
+    commit, title = commit_of(root)
     return {
         "kind": update,
         "startTime": int(start),
-        "message": "",
-        "environment": {"exec.kind": "terrace"},
+        "message": title,
+        "environment": {"exec.kind": "terrace", **commit},
         "version": 0,
         "result": "succeeded" if result.ok else "failed",
         "endTime": int(end),

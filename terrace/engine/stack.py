@@ -260,7 +260,7 @@ class Stack:
         for _, resource in after.pending:
             report.say("warning", resource.urn, _UNSURE)
         result = operation.result()
-        store.record(describe(kind, result, start, time.time()))
+        store.record(describe(kind, result, start, time.time(), self.project.root))
         report.emit(OutputsReady(result.outputs))
         return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,11 +35,16 @@ class Service:
 
 
 class Target(abc.ABC):
-    """Realises workloads. One instance per platform; it also collects the services that it was asked to run."""
+    """Realises workloads. One instance per platform; it also collects the services that it was asked to run.
+
+    Args:
+        facts: What every project is told of the platform, as environment variables.
+    """
 
     name: ClassVar[str]
 
-    def __init__(self) -> None:
+    def __init__(self, facts: Mapping[str, str]) -> None:
+        self.facts = facts
         self.services: list[Service] = []
 
     @abc.abstractmethod

@@ -10,6 +10,7 @@ import pulumi
 
 from components.programs import lock_text
 from terrace.certificates import CertificateAuthority
+from terrace.facts import project_facts
 from terrace.host_ansible import literal
 from terrace.host_provider import Host, HostRole
 from terrace.spec import SecretReference
@@ -28,7 +29,7 @@ class HostTarget(Target):
     name: ClassVar[str] = "host"
 
     def __init__(self, blueprint: Blueprint, parent: pulumi.Resource) -> None:
-        super().__init__()
+        super().__init__(project_facts(blueprint))
         self.environment = blueprint.environment
         self._package_index = _address(blueprint, "package_index")
         self._proxy = _address(blueprint, "proxy")

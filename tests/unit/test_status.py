@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from terrace import status
+from terrace.provenance import Source
 
 
 class Answering(http.server.BaseHTTPRequestHandler):
@@ -76,7 +77,13 @@ def test_a_service_that_answers_is_healthy(port: int) -> None:
                 "detail": "HTTP 200",
             }
         ],
+        "deployed": None,
     }
+
+
+def test_the_outputs_say_what_was_deployed() -> None:
+    source = {"commit": "abc", "dirty": True, "digest": "123"}
+    assert status.examine("local", {"source": source}).deployed == Source("abc", dirty=True, digest="123")
 
 
 def test_an_error_answer_is_unhealthy(port: int) -> None:
@@ -126,7 +133,7 @@ def test_an_environment_that_is_not_up_is_not_healthy() -> None:
     found = status.examine("local", {})
 
     assert not found.healthy
-    assert found.document() == {"env": "local", "tier": None, "target": None, "services": []}
+    assert found.document() == {"env": "local", "tier": None, "target": None, "services": [], "deployed": None}
 
 
 @pytest.mark.parametrize(

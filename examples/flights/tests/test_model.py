@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from flights import model, model_steps, tracking
+from flights import gate, model, model_steps, tracking
 from flights.definitions import MODEL_FEATURES
 from flights.errors import FlightsError, GateError
 from flights.runs import Run
@@ -21,6 +21,7 @@ PARAMETERS = {"max_iter": 5, "min_samples_leaf": 5, "max_leaf_nodes": 7}
 MONTHS = ["2012-12", "2013-01", "2013-04", "2013-05", "2013-06", "2013-07", "2013-09", "2014-01"]
 CONFIGURATION = Configuration(
     model_name="m",
+    use_case="flights",
     seed=1,
     split={"train_from": "2013-01", "validate_from": "2013-05", "test_from": "2013-07"},
     online_from="2013-07",
@@ -54,6 +55,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(tracking, "run", open_run)
     monkeypatch.setattr(tracking, "log", lambda _parameters, _metrics: None)
     monkeypatch.setattr(tracking, "artifact", lambda _path: None)
+    monkeypatch.setattr(tracking, "log_importance", lambda _importance: None)
+    monkeypatch.setattr(tracking, "compare", lambda _trials, _best: None)
     rows().to_parquet(tmp_path / "training.parquet", index=False)
     made = Run(tmp_path, "r1", "flights", "abc")
     made.write("features", {"rows": len(rows()), "unlabelled": 48})
@@ -92,7 +95,12 @@ def test_search_judges_on_the_validation_months_and_keeps_the_best(run: Run, mon
     model_steps.search(run, CONFIGURATION)
     months = rows()["month"]
     assert [sorted(set(months[index])) for index in judged] == [["2013-05", "2013-06"]] * 2
-    assert run.read("search")["best"] == {"parameters": CONFIGURATION.search[1], "validation_auc": 0.8}
+    assert run.read("search")["best"] == {
+        "name": "trial-1",
+        "run_id": "id of trial-1",
+        "parameters": CONFIGURATION.search[1],
+        "validation_auc": 0.8,
+    }
 
 
 def test_train_evaluate_judges_labelled_flights_of_the_test_months_by_month(run: Run) -> None:
@@ -104,7 +112,14 @@ def test_train_evaluate_judges_labelled_flights_of_the_test_months_by_month(run:
     for name in ("model", "baseline"):
         assert sorted(report[name]["auc_by_month"]) == ["2013-07", "2013-09", "2014-01"]
     assert report["model"]["auc"] > 0.9 > 0.7 > report["baseline"]["auc"]
-    assert next(iter(sorted(report["importance"], key=report["importance"].get, reverse=True))) == "weather__temp"
+    losses = {name: loss["mean"] for name, loss in report["importance"].items()}
+    assert max(losses, key=losses.__getitem__) == "weather__temp"
+
+
+def test_groups_too_small_to_judge_are_left_out() -> None:
+    frame = pd.DataFrame({"carrier": ["A"] * 200 + ["B"] * 199 + ["C"] * 200, "late": [0.0, 1.0] * 199 + [0.0] * 201})
+    told = model.by_group(frame, np.where(frame["late"] == 1.0, 0.9, 0.1), "carrier")
+    assert told == {"A": {"rows": 200, "late_share": 0.5, "auc": 1.0, "brier": pytest.approx(0.01)}}
 
 
 def test_what_happens_in_the_test_months_does_not_change_the_model(run: Run) -> None:
@@ -137,7 +152,7 @@ def evaluation(auc: float, baseline: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("auc", "baseline"), [(0.75, 0.72), (0.7, 0.6)])
 def test_the_gate_lets_a_good_model_pass(auc: float, baseline: float) -> None:
-    model_steps.check_gate(evaluation(auc, baseline), CONFIGURATION)
+    gate.check_quality(evaluation(auc, baseline), CONFIGURATION)
 
 
 @pytest.mark.parametrize(
@@ -150,14 +165,14 @@ def test_the_gate_lets_a_good_model_pass(auc: float, baseline: float) -> None:
 )
 def test_the_gate_refuses_a_weak_model_with_all_reasons(auc: float, baseline: float, reasons: list[str]) -> None:
     with pytest.raises(GateError) as caught:
-        model_steps.check_gate(evaluation(auc, baseline), CONFIGURATION)
+        gate.check_quality(evaluation(auc, baseline), CONFIGURATION)
     assert caught.value.why == "; ".join(reasons)
 
 
 @pytest.mark.parametrize(("auc", "baseline"), [(float("nan"), 0.6), (0.75, float("nan"))])
 def test_the_gate_refuses_an_auc_that_is_not_a_number(auc: float, baseline: float) -> None:
     with pytest.raises(GateError):
-        model_steps.check_gate(evaluation(auc, baseline), CONFIGURATION)
+        gate.check_quality(evaluation(auc, baseline), CONFIGURATION)
 
 
 def test_serve_does_not_touch_production_when_the_gate_refuses(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

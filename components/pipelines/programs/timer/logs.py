@@ -1,4 +1,4 @@
-"""Logs of steps: files that are bounded, free of secrets, and only ever appended to."""
+"""Logs of steps: files that are bounded, free of secrets and personal data, and only ever appended to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from .masking import Masker
+from .personal import PersonalMasker
 
 # What a log keeps of its end when it is too long: enough for the traceback that ended the step.
 TAIL_BYTES = 64 * 1024
@@ -28,6 +29,7 @@ class StepLog:
         self._file: BinaryIO = path.open("ab", buffering=0)
         self._room = max(0, limit - self._file.tell())
         self._masker = Masker(secrets)
+        self._personal = PersonalMasker()
         self._tail = bytearray()
         self._left_out = 0
 
@@ -37,7 +39,7 @@ class StepLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._append(self._masker.flush())
+        self._append(self._personal.feed(self._masker.flush()) + self._personal.flush())
         if self._left_out:
             self._file.write(b"\n[... %d bytes left out ...]\n" % self._left_out)
         self._file.write(self._tail)
@@ -45,7 +47,7 @@ class StepLog:
 
     def write(self, data: bytes) -> None:
         """Append the program's next output."""
-        self._append(self._masker.feed(data))
+        self._append(self._personal.feed(self._masker.feed(data)))
 
     def note(self, text: str) -> None:
         """Append a line of the service's own."""

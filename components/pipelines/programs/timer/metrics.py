@@ -41,6 +41,7 @@ class PipelineCollector(Collector):
 
     def _last_runs(self) -> Iterator[Metric]:
         succeeded = _gauge("last_run_succeeded", "1 when the last run succeeded, 0 when it failed or was lost.")
+        scheduled = _gauge("last_scheduled_run_succeeded", "1 when the last run that a schedule began succeeded.")
         states = _gauge("last_run_state", "1 for the state in which the last run ended.", "state")
         seconds = _gauge("run_seconds", "How long the last run took.")
         steps = _gauge("step_seconds", "How long each step of the last run took, all attempts.", "step")
@@ -50,13 +51,16 @@ class PipelineCollector(Collector):
                 continue
             if run.state != "cancelled":
                 succeeded.add_metric([name], run.state == "succeeded")
+            by_schedule = self._service.store.last_ended(name, "schedule")
+            if by_schedule and by_schedule.state != "cancelled":
+                scheduled.add_metric([name], by_schedule.state == "succeeded")
             for state in sorted(ENDED):
                 states.add_metric([name, state], run.state == state)
             seconds.add_metric([name], run.seconds or 0)
             for step in run.steps:
                 if step.seconds is not None:
                     steps.add_metric([name, step.name], step.seconds)
-        yield from (succeeded, states, seconds, steps)
+        yield from (succeeded, scheduled, states, seconds, steps)
 
     def _now(self) -> Iterator[Metric]:
         success = _gauge("last_success_timestamp_seconds", "When a run last succeeded.")

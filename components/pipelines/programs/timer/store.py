@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from .records import PipelineRecord, Run
+from .records import PipelineRecord, Run, Trigger
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +72,10 @@ class Store:
         runs = [run for run in self.runs.values() if pipeline in (None, run.pipeline)]
         return sorted(runs, key=lambda run: run.created, reverse=True)
 
-    def last_ended(self, pipeline: str) -> Run | None:
-        """Return the newest run of ``pipeline`` that has ended."""
-        return next((run for run in self.runs_of(pipeline) if run.ended), None)
+    def last_ended(self, pipeline: str, trigger: Trigger | None = None) -> Run | None:
+        """Return the newest run of ``pipeline`` (that ``trigger`` began) that has ended."""
+        runs = (run for run in self.runs_of(pipeline) if run.ended and trigger in (None, run.trigger))
+        return next(runs, None)
 
     def work_folder(self, run_id: str) -> Path:
         """Return the folder that the run's steps may use."""

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from flights.errors import FlightsError
+from flights.logs import printed_to
 from flights.runs import Run, run_locally
 from flights.settings import Configuration
 
 STEPS = {
     "extract": "read the source's tables",
-    "validate": "refuse a bad batch: schema and statistics",
+    "validate": "refuse a bad batch: personal data, schema, statistics",
     "version": "send the data to the platform's DVC remote",
     "features": "fill the feature store and join what was known at the moment of prediction",
     "search": "try parameters on the training months",
@@ -24,6 +25,7 @@ STEPS = {
     "evaluate": "judge both on the months that nothing else saw",
     "register": "register the model with all that it came from",
     "serve": "pass the gate, and put the version into production",
+    "monitor": "ask what is served about flights that have landed, and say whether to train again",
 }
 QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",  # a bundle has no Git to ask
@@ -62,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--requests", type=_positive, default=300, help="how many flights (300)")
     again.add_argument("--workers", type=_positive, default=1, help="clients at once (1)")
     again.add_argument("--json", action="store_true", help="print the result as JSON")
+    check = _command(commands, "check", "say whether a registered version holds all that the gate asks for", _check)
+    check.add_argument("version", help="the version's number")
+    check.add_argument("--model", help="the registered model (the configuration's)")
+    _command(commands, "rehearse", "train and judge here, without a platform, as CI does", _rehearse)
     restore = _command(commands, "restore", "fetch the data that a registered version was made from", _restore)
     restore.add_argument("version", help="the version's number")
     restore.add_argument("folder", type=Path, help="where to put it")
@@ -92,7 +98,22 @@ def _step(options: argparse.Namespace) -> None:
         from flights import model_steps
 
         steps = model_steps
-    print(f"{options.step}: {getattr(steps, options.step)(run, configuration)}")
+    with printed_to(run.logs / f"{options.step}.log"):
+        print(f"{options.step}: {getattr(steps, options.step)(run, configuration)}")
+
+
+def _check(options: argparse.Namespace) -> None:
+    from flights import gate
+
+    name = options.model or Configuration.load().model_name
+    gate.check_version(name, options.version)
+    print(f"{name} version {options.version} holds all that the gate asks for")
+
+
+def _rehearse(_options: argparse.Namespace) -> None:
+    from flights.rehearsal import rehearse
+
+    print(rehearse(Configuration.load(), lambda line: print(line, flush=True)))
 
 
 def _run(_options: argparse.Namespace) -> None:

@@ -24,16 +24,17 @@ def extract(run: Run, _configuration: Configuration) -> str:
 
 
 def validate(run: Run, _configuration: Configuration) -> str:
-    """Refuse a batch that fails the schema or the statistics gate; leave its profile.
+    """Refuse a batch that holds personal data or fails the schema or the statistics gate; leave its profile.
 
     Raises:
         BadBatchError: With every reason.
     """
+    from flights import personal
     from flights.schemas import schema_failures
     from flights.statistics import profile, reference, statistics_failures
 
     tables = source.load(run.data)
-    failures = schema_failures(tables)
+    failures = [*personal.findings(tables), *schema_failures(tables)]
     if failures:
         raise BadBatchError(failures)
     batch = profile(tables)
@@ -45,12 +46,19 @@ def validate(run: Run, _configuration: Configuration) -> str:
 
 
 def version(run: Run, _configuration: Configuration) -> str:
-    """Add the data to DVC, push it, and leave its hash and the file that restores it."""
-    from flights import dataset
+    """Add the data to DVC, push it, and keep its profile with its hash and the file that restores it."""
+    from flights import dataset, profiles, tracking
 
     data_hash, pointer = dataset.push(run.folder, run.data.name)
     lock = file_hash(LOCK)
     run.write("version", {"data_hash": data_hash, "pointer": pointer.name, "lock_hash": lock})
+    tables = source.load(run.data)
+    with tracking.run(run, "data"):
+        tracking.log({f"rows.{name}": len(table) for name, table in tables.items()}, {})
+        for name, table in tables.items():
+            tracking.log_data(profiles.table_profile(table), f"profiles/{name}.json")
+        for path in (run.file("profile.json"), pointer):
+            tracking.artifact(path)
     return f"data {data_hash} is in the remote"
 
 
@@ -78,20 +86,26 @@ def features(run: Run, configuration: Configuration) -> str:
     return f"{len(rows):,} flights joined, {missing:,} without a recorded arrival; online: {brought}"
 
 
-def _load_offline(tables: dict[str, pd.DataFrame], planned: pd.DataFrame, database: FeatureDatabase) -> pd.Timestamp:
-    """Replace the offline tables; return the newest moment that any of them knows something of."""
-    from flights import store
-    from flights.definitions import SPINE_TABLE, VIEWS
+def feature_tables(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the feature table of each view, by the view's name."""
     from flights.tables import departures_table, history_table, hours_of, weather_table
 
     flights = tables["flights"]
     hours = hours_of(flights)
-    frames = {
+    return {
         "weather": weather_table(tables["weather"], hours),
         "departures": departures_table(flights, hours),
         "carrier": history_table(flights, "carrier"),
         "dest": history_table(flights, "dest"),
     }
+
+
+def _load_offline(tables: dict[str, pd.DataFrame], planned: pd.DataFrame, database: FeatureDatabase) -> pd.Timestamp:
+    """Replace the offline tables; return the newest moment that any of them knows something of."""
+    from flights import store
+    from flights.definitions import SPINE_TABLE, VIEWS
+
+    frames = feature_tables(tables)
     with store.connect(database) as connection:
         for view in VIEWS:
             store.replace_table(connection, view.table, frames[view.name], view.key)

@@ -18,6 +18,7 @@ from flights.known import refuse_known_later
 from flights.schedule import CATEGORIES, SCHEDULE_FEATURES
 
 IMPORTANCE_ROWS = 5000
+SMALLEST_GROUP = 200
 # Types that skops may make when it loads the model, beyond those that it trusts by itself. Each was looked at:
 # TreePredictor holds a tree's nodes as arrays, and partial binds arguments to check_array, which only checks arrays;
 # skops asks for partial's function by its own name, so trusting partial doesn't trust any other function.
@@ -74,12 +75,38 @@ def brier(late: pd.Series, probabilities: np.ndarray) -> float:
     return float(brier_score_loss(late, probabilities))
 
 
-def importance(model: Pipeline, rows: pd.DataFrame, seed: int) -> dict[str, float]:
-    """Return how much AUC is lost when a feature's values are shuffled, on a sample of rows, largest first."""
-    sample = rows.sample(min(IMPORTANCE_ROWS, len(rows)), random_state=seed)
+def by_group(rows: pd.DataFrame, probabilities: np.ndarray, column: str) -> dict[str, dict[str, float]]:
+    """Return size, late share, AUC, and Brier score within each group of ``column``.
+
+    Groups of fewer than 200 flights, or of one outcome alone, say nothing and are left out.
+    """
+    scored = rows[[column, "late"]].assign(probability=probabilities)
+    told = {}
+    for group, part in scored.groupby(column):
+        if len(part) >= SMALLEST_GROUP and part["late"].nunique() == 2:
+            said = part["probability"].to_numpy()
+            told[str(group)] = {
+                "rows": len(part),
+                "late_share": float(part["late"].mean()),
+                "auc": auc(part["late"], said),
+                "brier": brier(part["late"], said),
+            }
+    return told
+
+
+def importance(
+    model: Pipeline, rows: pd.DataFrame, seed: int, sample: int = IMPORTANCE_ROWS, repeats: int = 2
+) -> dict[str, dict[str, float]]:
+    """Return how much AUC is lost when a feature's values are shuffled, on a sample of rows, largest first.
+
+    Returns:
+        Feature → ``mean`` and ``spread`` (standard deviation over ``repeats``) of the loss.
+    """
+    drawn = rows.sample(min(sample, len(rows)), random_state=seed)
     columns = list(model.feature_names_in_)
     result = permutation_importance(
-        model, sample[columns], sample["late"], scoring="roc_auc", n_repeats=2, random_state=seed
+        model, drawn[columns], drawn["late"], scoring="roc_auc", n_repeats=repeats, random_state=seed
     )
-    pairs = zip(columns, result.importances_mean, strict=True)
-    return {name: float(loss) for name, loss in sorted(pairs, key=lambda pair: -pair[1])}
+    told = zip(columns, result.importances_mean, result.importances_std, strict=True)
+    losses = {name: {"mean": float(mean), "spread": float(spread)} for name, mean, spread in told}
+    return dict(sorted(losses.items(), key=lambda item: -item[1]["mean"]))

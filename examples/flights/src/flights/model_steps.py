@@ -9,13 +9,14 @@ import pandas as pd
 from flights import model, tracking
 from flights.data_steps import TRAINING_FILE
 from flights.definitions import MODEL_FEATURES
-from flights.errors import GateError
 from flights.runs import Run
 from flights.schedule import SCHEDULE_FEATURES
 from flights.settings import Configuration
 
 MODEL_FILE = "model.skops"
 BASELINE_FILE = "baseline.skops"
+SUBGROUPS = ("month", "carrier", "origin")
+TRIAL_ROWS = 2000  # a trial's importance is for comparison; the chosen model's is taken more exactly
 
 
 def labelled(run: Run) -> pd.DataFrame:
@@ -43,13 +44,16 @@ def search(run: Run, configuration: Configuration) -> str:
     trials: list[dict[str, Any]] = []
     with tracking.run(run, "search") as search_run:
         for number, parameters in enumerate(configuration.search):
-            with tracking.run(run, f"trial-{number}", nested=True):
+            name = f"trial-{number}"
+            with tracking.run(run, name, nested=True) as trial_run:
                 trained = model.fit(early, MODEL_FEATURES, parameters, configuration.seed)
                 score = model.auc(late["late"], model.probability(trained, late))
                 tracking.log(parameters, {"validation_auc": score})
-            trials.append({"parameters": dict(parameters), "validation_auc": score})
+                tracking.log_importance(model.importance(trained, late, configuration.seed, TRIAL_ROWS, repeats=1))
+            trials.append({"name": name, "run_id": trial_run, "parameters": dict(parameters), "validation_auc": score})
         best = max(trials, key=lambda trial: float(trial["validation_auc"]))
         tracking.log(best["parameters"], {"validation_auc": best["validation_auc"]})
+        tracking.compare(trials, best)
         run.write("search", {"run_id": search_run, "trials": trials, "best": best})
         tracking.artifact(run.folder / "search.json")
     return f"best of {len(trials)} trials: AUC {best['validation_auc']:.4f} on the validation months"
@@ -77,7 +81,7 @@ def best_metrics(best: dict[str, Any]) -> dict[str, float]:
 
 
 def evaluate(run: Run, configuration: Configuration) -> str:
-    """Judge model and baseline on the test months, over all and by month, and say what mattered to the model."""
+    """Judge model and baseline on the test months, over all and by group, and say what mattered to the model."""
     rows = testing(labelled(run), configuration)
     report: dict[str, Any] = {"rows": len(rows), "late_share": float(rows["late"].mean())}
     for name, file in (("model", MODEL_FILE), ("baseline", BASELINE_FILE)):
@@ -88,11 +92,15 @@ def evaluate(run: Run, configuration: Configuration) -> str:
             "brier": model.brier(rows["late"], probabilities),
         }
     report["unlabelled"] = run.read("features")["unlabelled"]
-    report["importance"] = model.importance(load(run, MODEL_FILE), rows, configuration.seed)
+    trained = load(run, MODEL_FILE)
+    probabilities = model.probability(trained, rows)
+    report["subgroups"] = {column: model.by_group(rows, probabilities, column) for column in SUBGROUPS}
+    report["importance"] = model.importance(trained, rows, configuration.seed)
     path = run.write("evaluation", report)
     with tracking.run(run, "train", run_id=run.read("train")["run_id"]):
         tracking.log({}, tracking.evaluation_metrics(report))
         tracking.artifact(path)
+        tracking.log_importance(report["importance"])
     gain = report["model"]["auc"] - report["baseline"]["auc"]
     return f"AUC {report['model']['auc']:.4f} on {len(rows):,} later flights, {gain:+.4f} over the schedule alone"
 
@@ -105,7 +113,7 @@ def load(run: Run, file: str) -> Any:
 
 
 def register(run: Run, configuration: Configuration) -> str:
-    """Log the model without pickle, register it, and tag the version with all that it came from."""
+    """Log the model without pickle, register it with its card, and tag the version with all that it came from."""
     rows = training(labelled(run), configuration)
     number = tracking.register(run, configuration, load(run, MODEL_FILE), rows[MODEL_FEATURES].head(5))
     run.write("register", {"model": configuration.model_name, "version": number})
@@ -116,36 +124,30 @@ def serve(run: Run, configuration: Configuration) -> str:
     """Let a version that passes the gate into production, and ask it for a prediction.
 
     Raises:
-        GateError: The model is too weak; nothing in production changed.
+        GateError: The model is too weak, or doesn't say all that it came from; nothing in production changed.
         DeploymentError: The platform couldn't serve it; the version before serves on.
     """
-    from flights import deployment
+    from flights import deployment, gate
 
-    evaluation = run.read("evaluation")
-    check_gate(evaluation, configuration)
-    rows = testing(labelled(run), configuration)[MODEL_FEATURES]
+    gate.check_quality(run.read("evaluation"), configuration)
     version = str(run.read("register")["version"])
+    gate.check_version(configuration.model_name, version)
+    rows = testing(labelled(run), configuration)[MODEL_FEATURES]
     difference = deployment.promote(configuration.model_name, version, load(run, MODEL_FILE), rows.head(20))
     return f"{configuration.model_name} version {version} serves; its answers differ by at most {difference:.1e}"
 
 
-def check_gate(evaluation: dict[str, Any], configuration: Configuration) -> None:
-    """Refuse a model below the gate's AUC, or not enough above the baseline.
+def monitor(run: Run, configuration: Configuration) -> str:
+    """Ask the served version about flights that have landed since, and say on the version whether to train again."""
+    from flights import monitoring
 
-    Raises:
-        GateError: With every reason.
-    """
-    auc, baseline = evaluation["model"]["auc"], evaluation["baseline"]["auc"]
-    gate = configuration.gate
-    reasons = []
-    if not auc >= gate["minimum_auc"]:  # not "<", which lets NaN pass
-        reasons.append(f"AUC {auc:.4f} is below {gate['minimum_auc']}")
-    if not auc >= baseline + gate["minimum_gain"]:
-        reasons.append(f"AUC {auc:.4f} is not {gate['minimum_gain']} above the baseline's {baseline:.4f}")
-    if reasons:
-        raise GateError(
-            "the model may not be served",
-            where="gate",
-            why="; ".join(reasons),
-            fix="look at the run's evaluation.json; the alias has not been moved",
-        )
+    version = str(run.read("register")["version"])
+    seen = monitoring.watch(configuration, version, run.read("evaluation")["model"])
+    run.write("monitor", seen.document())
+    with tracking.run(run, "monitor"):
+        tracking.log({"version": version, "requests": seen.requests}, seen.metrics())
+        tracking.artifact(run.file("monitor.json"))
+    with tracking.run(run, "train", run_id=run.read("train")["run_id"]):
+        tracking.logs(run)
+    tracking.tag_version(configuration.model_name, version, seen.tags())
+    return f"served AUC {seen.auc:.3f} over {seen.requests} landed flights; train again: {seen.verdict}"

@@ -64,7 +64,7 @@ def replay(configuration: Configuration, requests: int, workers: int) -> dict[st
     flights = sample(configuration, requests)
     own = _own_answers(name, version, flights)
     begun = time.monotonic()
-    answers = _ask(name, flights, workers)
+    answers = ask(name, flights, workers)
     seconds = time.monotonic() - begun
     difference = float(np.max(np.abs(np.array([answer.probability for answer in answers]) - own)))
     deployment.check_difference(name, difference)
@@ -89,7 +89,7 @@ def _own_answers(name: str, version: str, flights: pd.DataFrame) -> np.ndarray:
     return np.asarray(model.predict(rows[MODEL_FEATURES]))[:, 1]
 
 
-def _ask(name: str, flights: pd.DataFrame, workers: int) -> list[Answer]:
+def ask(name: str, flights: pd.DataFrame, workers: int) -> list[Answer]:
     """Send a request for each flight, in order, from several clients at once."""
     gateway = Gateway.from_environment()
     parts = [flights.iloc[start::workers] for start in range(workers)]
@@ -103,6 +103,21 @@ def _ask(name: str, flights: pd.DataFrame, workers: int) -> list[Answer]:
         answers = list(pool.map(client, parts))
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*answers))
     return [answer for answer in in_turn if answer is not None]
+
+
+def refuse_other_versions(name: str, version: str, answers: list[Answer]) -> None:
+    """Let only answers of one version pass; an answer that doesn't name its version counts as another's.
+
+    Raises:
+        DeploymentError: Another version answered.
+    """
+    others = sorted({answer.version for answer in answers} - {version})
+    if others:
+        raise DeploymentError(
+            f"version {', '.join(others) or '(unnamed)'} answered",
+            where=f"{name} version {version}",
+            fix="serve it first",
+        )
 
 
 def _ask_one(platform: Platform, name: str, flight: pd.DataFrame) -> Answer:

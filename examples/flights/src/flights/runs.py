@@ -53,6 +53,11 @@ class Run:
         """The folder of the raw tables."""
         return self.folder / "data"
 
+    @property
+    def logs(self) -> Path:
+        """The folder of what the steps have printed."""
+        return self.folder / "logs"
+
     def write(self, name: str, content: dict[str, Any]) -> Path:
         """Leave ``<name>.json`` for later steps."""
         path = self.folder / f"{name}.json"

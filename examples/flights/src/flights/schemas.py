@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
+
+from flights.personal import mask
 
 ORIGINS = ["EWR", "JFK", "LGA"]
 _UTC = pd.DatetimeTZDtype("ns", "UTC")
@@ -117,6 +117,6 @@ def schema_failures(tables: dict[str, pd.DataFrame]) -> list[str]:
 def _sentences(table: str, cases: pd.DataFrame) -> list[str]:
     sentences = []
     for (column, check), group in cases.groupby(["column", "check"], dropna=False, sort=False):
-        seen: list[Any] = list(dict.fromkeys(group["failure_case"].astype(str)))[:_EXAMPLES]
+        seen = [mask(text) for text in dict.fromkeys(group["failure_case"].astype(str))][:_EXAMPLES]
         sentences.append(f"schema: {table}.{column}: {check}: {len(group)} case(s), such as {', '.join(seen)}")
     return sentences

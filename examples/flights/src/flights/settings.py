@@ -88,6 +88,7 @@ class Configuration:
     """What decides how a model is made; see the comments in ``configuration.yaml``."""
 
     model_name: str
+    use_case: str
     seed: int
     split: Mapping[str, str]
     online_from: str
