@@ -46,9 +46,15 @@ def validate(run: Run, _configuration: Configuration) -> str:
 
 
 def version(run: Run, _configuration: Configuration) -> str:
-    """Add the data to DVC, push it, and keep its profile with its hash and the file that restores it."""
-    from flights import dataset, profiles, tracking
+    """Add the data to DVC, push it, and keep its profile with its hash and the file that restores it.
 
+    Raises:
+        SettingsError: The libraries are not the lock's, so that its hash would say nothing.
+        ServiceError: The remote or the registry doesn't answer.
+    """
+    from flights import dataset, environment, profiles, tracking
+
+    environment.refuse_other_than_locked()
     data_hash, pointer = dataset.push(run.folder, run.data.name)
     lock = file_hash(LOCK)
     run.write("version", {"data_hash": data_hash, "pointer": pointer.name, "lock_hash": lock})
