@@ -20,7 +20,9 @@ EARLY, LATE = ("2013-05", "2013-06", "2013-07"), "2013-07"
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, pd.DataFrame]:
-    return batch(EARLY, rows=1000)
+    made = batch(EARLY, rows=1000)
+    # A feature without any value can't be trained with.
+    return {**made, "weather": made["weather"].assign(wind_gust=20.0)}
 
 
 def configured(minimum: float) -> Configuration:
