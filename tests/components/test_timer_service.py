@@ -227,6 +227,11 @@ def test_scheduled_times_missed_while_down_are_made_up_for_once(server: Server, 
     time.sleep(1)
     assert len(server.client.runs("p")) == 1, "a missed time was made up for twice"
 
+    server.client.put("p", project(tmp_path / "p", "p", {"name": "a", "command": ["false"]}, schedule="0 6 * * 1"))
+    server.client.wait(server.client.start("p").id, poll_seconds=0.02)
+    assert server.metric('terrace_pipeline_last_run_succeeded{pipeline="p"}') == 0
+    assert server.metric('terrace_pipeline_last_scheduled_run_succeeded{pipeline="p"}') == 1
+
 
 def test_a_run_that_was_going_on_is_lost_and_what_it_left_is_ended(server: Server, tmp_path: Path) -> None:
     server.start()

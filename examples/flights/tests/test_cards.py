@@ -85,6 +85,12 @@ def test_people_can_read_every_part(card: cards.Card) -> None:
         assert text in page
     assert "&lt;git_commit&gt;" in page
     assert "Advice \\| to passengers." in markdown
+    assert "Advice | to passengers." in page
+
+
+def test_what_matters_most_comes_first() -> None:
+    drawn = charts.importance({"a": {"mean": 0.1, "spread": 0.0}, "b": {"mean": 0.2, "spread": 0.0}})
+    assert drawn.index(">b<") < drawn.index(">a<")
 
 
 def test_a_chart_is_an_svg_whose_bars_are_as_long_as_their_values() -> None:

@@ -118,9 +118,13 @@ def as_markdown(card: Card) -> str:
     for section in PARTS:
         lines += ["", f"## {section.capitalize()}", ""]
         for table in _tables(section, card[section]):
-            lines += ["| " + " | ".join(row) + " |" for row in (table[0], ["---"] * len(table[0]), *table[1:])] + [""]
+            lines += [_row(row) for row in (table[0], ["---"] * len(table[0]), *table[1:])] + [""]
         lines += [f"- {line}" for line in card[section].get("known", ())]
     return "\n".join(lines) + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
 STYLE = (
@@ -162,7 +166,7 @@ def _tables(section: str, content: Mapping[str, Any]) -> Iterable[list[list[str]
             yield [head, *([name, *_group(figures)] for name, figures in groups.items())]
     elif section == "importance":
         head = ["feature", "AUC lost when shuffled", "spread"]
-        losses = content["features"].items()
+        losses = charts.largest_first(content["features"])
         yield [head, *([name, f"{loss['mean']:.4f}", f"{loss['spread']:.4f}"] for name, loss in losses)]
     elif section != "limits":
         yield [["what", "value"], *([name.replace("_", " "), _text(value)] for name, value in content.items())]
@@ -182,4 +186,4 @@ def _text(value: Any) -> str:
         return f"{value:.4f}"
     if isinstance(value, list):
         return ", ".join(f"{source['name']} ({source['class']})" for source in value)
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return str(value)

@@ -13,12 +13,18 @@ STYLE = (
 
 
 def importance(losses: Mapping[str, Mapping[str, float]]) -> str:
-    """Return a chart of a model's global importance, as ``model.importance`` gives it."""
+    """Return a chart of a model's global importance, as ``model.importance`` gives it, largest first."""
+    ranked = dict(largest_first(losses))
     return bars(
         "AUC lost when a feature is shuffled",
-        {name: loss["mean"] for name, loss in losses.items()},
-        {name: loss["spread"] for name, loss in losses.items()},
+        {name: loss["mean"] for name, loss in ranked.items()},
+        {name: loss["spread"] for name, loss in ranked.items()},
     )
+
+
+def largest_first(losses: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
+    """Return features with their losses, the most important first; a file in between sorts them by name."""
+    return sorted(losses.items(), key=lambda item: -item[1]["mean"])
 
 
 def bars(title: str, values: Mapping[str, float], spread: Mapping[str, float] | None = None) -> str:
