@@ -60,6 +60,23 @@ def test_the_registered_version_says_what_it_came_from(shown: dict[str, Any], ou
     assert tags["terrace.serving.state"] == "ready"
 
 
+def test_the_served_model_has_its_use_cases_owner(shown: dict[str, Any], outputs: dict[str, Any]) -> None:
+    connection = outputs["connection"]
+
+    def owner() -> dict[str, str]:
+        answer = requests.get(
+            connection["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/registered-models/get",
+            params={"name": shown["model"]["model"]},
+            auth=(connection["MLFLOW_TRACKING_USERNAME"], connection["MLFLOW_TRACKING_PASSWORD"]),
+            verify=connection["TERRACE_CA_FILE"],
+            timeout=60,
+        )
+        return {tag["key"]: tag["value"] for tag in answer.json()["registered_model"].get("tags", ())}
+
+    wait_for(lambda: "terrace.owner" in owner(), 60)
+    assert owner().items() >= {"terrace.owner": "data-science", "terrace.use_case": "flights"}.items()
+
+
 def test_a_pipeline_without_a_validation_step_is_refused(outputs: dict[str, Any], tmp_path: Path) -> None:
     connection = outputs["connection"]
     client = PipelineClient(
