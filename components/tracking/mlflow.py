@@ -34,7 +34,7 @@ SERVING = "serving"
 ACCOUNTS = (ADMIN, "projects", SERVING)  # administrators, pipelines and notebooks, the serving slot
 PATH = "/mlflow/"
 # What accounts of services may do with everybody's; what they make themselves is their own to manage.
-READS = {"experiment": "READ", "scorer": "READ", "registered_model": "READ", "prompt": "READ"}
+READS = {"experiment": "READ", "registered_model": "READ", "prompt": "READ"}
 GRANTS: dict[str, dict[str, str]] = {
     ADMIN: {},
     "projects": READS,

@@ -26,7 +26,8 @@ from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 
 MARK = "terrace-people"
 OURS = "terrace-"  # what the names of all these roles begin with
-RESOURCES = {"tracking": ("experiment", "scorer"), "registry": ("registered_model", "prompt")}
+# A grant on what experiments hold (runs, scorers) would count before the one on an experiment that somebody made.
+RESOURCES = {"tracking": ("experiment",), "registry": ("registered_model", "prompt")}
 # Anybody could make these, since MLflow has no right to make something; a role denies them.
 DENIED = ("gateway_secret", "gateway_endpoint", "gateway_model_definition", "mcp_server")
 Grants = dict[str, str]  # kind of resource → MLflow's permission on every one of it
