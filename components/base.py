@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from terrace.targets import Target
+from terrace.team import Member
 
 SpecT = TypeVar("SpecT", bound="FlavorSpec")
 OutputsT = TypeVar("OutputsT", bound="SlotOutputs")
@@ -40,6 +41,17 @@ class Account:
 
     user: str
     password: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class PersonAccount(Account):
+    """The account of a person of the team: one name and password for all slots, and what they may do there.
+
+    The password is random and 192 bits long. A slot keeps a salted hash of it, never the password; that hash may be a
+    fast one, because nobody can search for what it's made of.
+    """
+
+    member: Member
 
 
 @dataclass(frozen=True)
@@ -94,10 +106,24 @@ class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
 
 
 class Inputs:
-    """The outputs of the slots that a component requires or uses."""
+    """What a component is built from.
 
-    def __init__(self, outputs: Mapping[str, SlotOutputs]) -> None:
+    Attributes:
+        people: Everybody on the team who has a right in some slot, in alphabetical order.
+        owners: Registered model → its use case and that one's owner.
+
+    Its methods return the outputs of the slots that the component requires or uses.
+    """
+
+    def __init__(
+        self,
+        outputs: Mapping[str, SlotOutputs],
+        people: Iterable[PersonAccount] = (),
+        owners: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
         self._outputs = outputs
+        self.people = tuple(people)
+        self.owners = dict(owners or {})
 
     def of(self, slot: str, contract: type[ContractT]) -> ContractT:
         """Return the outputs of ``slot`` as its contract's type.

@@ -8,12 +8,15 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from typer.testing import CliRunner
 
 from terrace.catalog import Catalog
 from terrace.cli import COMMANDS, application
+from terrace.rights import RightsTable
 from terrace.schema import stack_schema
+from terrace.spec import Role
 from terrace.tiers import TierTable
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -27,6 +30,7 @@ def pages() -> dict[str, str]:
         "cli.md": MADE + "\n".join(command_line()),
         "flavors.md": MADE + "\n".join(flavors(Catalog())),
         "tiers.md": MADE + "\n".join(tiers(TierTable.load())),
+        "rights.md": MADE + "\n".join(rights(RightsTable.load())),
         "stack.schema.json": json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n",
     }
 
@@ -74,6 +78,25 @@ def tiers(table: TierTable) -> Iterator[str]:
             fallback = "stated by an owner" if cell.organisational else "not covered yet"
             yield f"| {tier} {table.tiers[tier]} | {cell.asks} | {given or fallback} |"
         yield ""
+
+
+def rights(table: RightsTable) -> Iterator[str]:
+    """Yield the lines of the table of rights: what each role may do in each slot, and what the rights mean there."""
+    yield "# Rights\n"
+    yield (
+        "What each role of the team may do in each slot; a right includes those before it (read, use, edit, manage). "
+        "A person has the highest right of all their roles. The table is this project's own choice; "
+        "`terrace team <env>` shows what follows for an environment's people.\n"
+    )
+    yield f"| role | {' | '.join(table.slots)} |\n|---|{'---|' * len(table.slots)}"
+    for role in get_args(Role):
+        held = [slot.right(role) for slot in table.slots.values()]
+        yield f"| {role} | {' | '.join('' if right == 'none' else right for right in held)} |"
+    for name, slot in table.slots.items():
+        yield f"\n## {name}\n\n| right | allows |\n|---|---|"
+        for right, meaning in slot.means.items():
+            yield f"| {right} | {meaning} |"
+    yield ""
 
 
 def main() -> int:

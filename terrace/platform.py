@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from components.base import Account, Inputs, SlotOutputs
+from components.base import Account, Inputs, PersonAccount, SlotOutputs
 from terrace import graph
 from terrace.catalog import Catalog
+from terrace.password import Password
 from terrace.targets.host import HostTarget
 
 if TYPE_CHECKING:
@@ -24,18 +25,25 @@ class Platform(pulumi.ComponentResource):
         connection: Environment variables that connect a project to the platform; a secret.
         credentials: Accounts of people by service name; a secret.
         services: What runs, with where its health can be seen.
+        people: Passwords of the team's people by account name; a secret.
         inventory: The Ansible inventory that makes the same hosts without Pulumi; a secret.
     """
 
     def __init__(self, blueprint: Blueprint, catalog: Catalog) -> None:
         super().__init__("terrace:platform:Platform", blueprint.name)
         self.target = HostTarget(blueprint, parent=self)
+        self._people = tuple(
+            PersonAccount(member.name, Password(f"person-{member.name}", self).value, member)
+            for member in blueprint.members
+            if member.rights
+        )
         self._slots: dict[str, SlotOutputs] = {}
         for slot in graph.order(blueprint, catalog):
             self._slots[slot] = self._build(slot, blueprint, catalog)
         self.endpoints = self._merged("endpoints")
         self.connection = pulumi.Output.secret({**self.target.facts, **self._merged("connection")})
         self.credentials = pulumi.Output.secret(self._merged("credentials"))
+        self.people = pulumi.Output.secret({person.user: person.password for person in self._people})
         self.services = [vars(service) for service in self.target.services]
         self.inventory = pulumi.Output.secret(self.target.inventory())
         self.register_outputs({"endpoints": self.endpoints})
@@ -44,7 +52,8 @@ class Platform(pulumi.ComponentResource):
         spec = blueprint.slots[slot]
         flavor = catalog.component(slot, spec.flavor)
         wanted = {*flavor.requires, *flavor.uses}
-        inputs = Inputs({name: outputs for name, outputs in self._slots.items() if name in wanted})
+        needed = {name: outputs for name, outputs in self._slots.items() if name in wanted}
+        inputs = Inputs(needed, self._people, blueprint.owners)
         outputs: SlotOutputs = flavor(spec, self.target, inputs, pulumi.ResourceOptions(parent=self)).outputs
         return outputs
 
@@ -61,7 +70,8 @@ def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source |
 
     Outputs: ``tier`` and ``target`` (plain), ``source`` {commit, dirty, digest} where it is given, ``endpoints``
     {name: URL}, ``services`` [{slot, flavor, name, url, probe_url, probe_port}], and the secrets ``connection``
-    {variable: value}, ``credentials`` {name: {user, password}} and ``inventory`` (Ansible's YAML inventory as data).
+    {variable: value}, ``credentials`` {name: {user, password}}, ``people`` {name: password}, and ``inventory``
+    (Ansible's YAML inventory as data).
     """
     platform = Platform(blueprint, catalog or Catalog())
     pulumi.export("tier", blueprint.tier)
@@ -72,5 +82,6 @@ def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source |
     pulumi.export("services", platform.services)
     pulumi.export("connection", platform.connection)
     pulumi.export("credentials", platform.credentials)
+    pulumi.export("people", platform.people)
     pulumi.export("inventory", platform.inventory)
     return platform

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from terrace.catalog import Catalog
 from terrace.errors import InputError, InputErrors, Location
+from terrace.rights import RightsTable
 from terrace.spec import Host, Network, PlatformSpec, Practice
+from terrace.team import Member, members
 from terrace.tiers import OriginKind, TierTable
 
 if TYPE_CHECKING:
@@ -75,13 +77,25 @@ class Blueprint:
         """Dotted path of each option that is a TCP port → its number."""
         return _ports(self.slots)
 
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Everybody on the team, with what they may do in the slots that are there."""
+        return members(self.spec.team, self.slots)
+
+    @property
+    def owners(self) -> Mapping[str, tuple[str, str]]:
+        """Registered model → its use case and that one's owner."""
+        return {
+            model: (name, use_case.owner) for name, use_case in self.spec.use_cases.items() for model in use_case.models
+        }
+
 
 def resolve(loaded: LoadedSpec, table: TierTable | None = None, catalog: Catalog | None = None) -> Blueprint:
     """Decide every value.
 
     Raises:
-        InputErrors: A slot that the tier has, or that another flavor requires, has no flavor on the target; or two
-            options want the same port.
+        InputErrors: A slot that the tier has, or that another flavor requires, has no flavor on the target; two
+            options want the same port; or a person is called like an account of the platform's own.
     """
     resolver = _Resolver(loaded, table or TierTable.load(), catalog or Catalog())
     return resolver.resolve()
@@ -116,6 +130,7 @@ class _Resolver:
         self._check_target(slots)
         self._check_requirements(slots)
         self._check_ports(slots)
+        self._check_people()
         if self.errors:
             raise InputErrors(self.errors)
         return Blueprint(self.loaded.environment, self.spec, slots, self.practices, self.origins)
@@ -198,6 +213,15 @@ class _Resolver:
                 where = self.loaded.file.value(("config", "terrace:platform", *path.split(".")))
                 self.errors.append(InputError(f"{path}: port {number} is {taken[number]}'s already", where=where))
             taken.setdefault(number, path)
+
+    def _check_people(self) -> None:
+        reserved = RightsTable.load().reserved
+        for name in self.spec.team.people:
+            if name in reserved:
+                where = self.loaded.file.key(("config", "terrace:platform", "team", "people", name))
+                what = f"team.people: {name!r} is the name of an account of the platform's own"
+                fix = f"Call the person something else ({', '.join(reserved)} are taken)."
+                self.errors.append(InputError(what, where=where, fix=fix))
 
     def _default(self, slot: str) -> str | None:
         return self.table.default_flavor(slot, self.spec.target)

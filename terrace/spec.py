@@ -170,7 +170,8 @@ class UseCase(Model):
     goal: str = Field(min_length=10, description="What is to get better for whom.")
     kpi: str = Field(min_length=1, description="The figure that shows it.")
     baseline: str = Field(min_length=1, description="What is reached without the model.")
-    owner: Name = Field(description="A person or group of `team`.")
+    owner: Name = Field(description="A person or group of `team`; owns the models, too.")
+    models: tuple[str, ...] = Field((), description="Registered models that serve it.")
     sources: tuple[DataSource, ...] = Field(min_length=1, description="The data that it uses.")
     risk_class: RiskClass = Field(description="As the EU AI Act classes the use.")
     intended_use: str = Field(min_length=10, description="What the predictions may be used for, and what not.")
@@ -239,7 +240,7 @@ class PlatformSpec(Running):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        _refuse([*self._unknown_owners(), *self._unwaived()])
+        _refuse([*self._unknown_owners(), *self._shared_models(), *self._unwaived()])
         return self
 
     def _unknown_owners(self) -> Iterator[Problem]:
@@ -254,6 +255,13 @@ class PlatformSpec(Running):
             if owner not in known:
                 listed = f"known: {', '.join(sorted(known))}" if known else "terrace:platform has no team"
                 yield Problem(path, f"{owner!r} is neither a person nor a group of team ({listed})")
+
+    def _shared_models(self) -> Iterator[Problem]:
+        owned: dict[str, str] = {}
+        for name, use_case in self.use_cases.items():
+            for model in use_case.models:
+                if owned.setdefault(model, name) != name:
+                    yield Problem(("use_cases", name, "models"), f"{model!r} is a model of {owned[model]} already")
 
     def _unwaived(self) -> Iterator[Problem]:
         today = datetime.datetime.now(datetime.UTC).date()

@@ -16,6 +16,8 @@ from typing import Literal
 
 import pulumi
 
+from terrace.rights import Right
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -61,18 +63,29 @@ class SetupStep:
 
     It runs as the workload's user whenever the workload's artifact, files, or environment changed, so it must
     be safe to repeat.
+
+    Args:
+        name: Unique within the workload.
+        command: The program and its arguments; never holds a secret.
+        live: Whether it runs after a change of a live file alone, too, while the processes go on.
     """
 
     name: str
     command: tuple[str, ...]
+    live: bool = False
 
 
 @dataclass(frozen=True)
 class File:
-    """A file in ``$(CONFIG)``, readable by the workload's user alone."""
+    """A file in ``$(CONFIG)``, readable by the workload's user alone.
+
+    A change restarts the processes, unless the file is ``live``: they read it anew themselves, or a live setup step
+    makes them.
+    """
 
     path: str
     content: pulumi.Input[str]
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,24 @@ class Probe:
     timeout_seconds: int = 120
 
 
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+@dataclass(frozen=True)
+class Need:
+    """The right that requests need.
+
+    Args:
+        right: The lowest right that allows them.
+        methods: Their methods; any where it's empty.
+        path: Their whole path below the route; any where it's empty.
+    """
+
+    right: Right
+    methods: tuple[str, ...] = ()
+    path: str = ""
+
+
 @dataclass(frozen=True)
 class Route:
     """A path of the gateway that leads to the workload.
@@ -92,7 +123,9 @@ class Route:
     Args:
         path: Begins and ends with a slash, ``/mlflow/``.
         port: Name of the port that it leads to.
-        auth: ``gateway`` when the gateway asks for an account, ``own`` when the workload itself does.
+        auth: ``gateway`` when the gateway asks for an account and its right, ``own`` when the workload itself does.
+        slot: The slot whose rights count at the gateway.
+        needs: What requests need of a person; of several that fit, the first counts. What none fits, no person may.
         keep_path: Whether the workload sees the path as the client sent it.
         body_mb: The largest request body (MiB) that is let through.
         hidden: Paths below it that are not let through: what is for the machine alone.
@@ -101,6 +134,8 @@ class Route:
     path: str
     port: str
     auth: Literal["gateway", "own"]
+    slot: str = ""
+    needs: tuple[Need, ...] = (Need("read", READING), Need("edit"))
     keep_path: bool = False
     body_mb: int = 16
     hidden: tuple[str, ...] = ()

@@ -17,9 +17,11 @@ from components.base import Component, FlavorSpec, Inputs
 from components.data_versioning import DataVersioningOutputs
 from components.gateway import GatewayOutputs
 from terrace.targets.base import Service
-from terrace.targets.host import HostTarget
+from terrace.targets.host import HostTarget, gateway_needs
+from terrace.workload import READING, Need
 
 PATH = "/dvc/"
+NEEDS = (Need("read", READING), Need("edit", ("PUT",)))
 
 
 class DVCSpec(FlavorSpec):
@@ -48,6 +50,8 @@ class DVC(Component[DVCSpec, DataVersioningOutputs]):
             {
                 "gateway_folder_route": PATH,
                 "gateway_folder_path": store.folder,
+                "gateway_folder_slot": "data_versioning",
+                "gateway_folder_needs": gateway_needs(PATH, NEEDS),
                 "gateway_folder_upload_mb": spec.upload_mb,
             },
             parent=self,

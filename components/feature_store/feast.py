@@ -21,9 +21,10 @@ from components.gateway import GatewayOutputs
 from components.programs import program_files
 from components.templates import render
 from terrace.targets.base import Service
-from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
+from terrace.workload import READING, Artifact, File, Metrics, Need, Port, Probe, Process, Route, SetupStep, Workload
 
 PATH = "/feast/"
+NEEDS = (Need("read", READING), Need("read", ("POST",), "get-online-features"), Need("edit", ("POST",)))
 
 
 class FeastSpec(FlavorSpec):
@@ -87,7 +88,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
                 "FEAST_METRICS_PORT": str(spec.metrics_port),
             },
             probe=Probe("http", "/health"),
-            routes=(Route(PATH, "http", auth="gateway"),),
+            routes=(Route(PATH, "http", auth="gateway", slot="feature_store", needs=NEEDS),),
             metrics=(Metrics("metrics"),),
         )
 

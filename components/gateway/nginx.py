@@ -17,16 +17,27 @@ import pulumi
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from components.base import Account, Component, FlavorSpec, Inputs
+from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount
 from components.gateway import GatewayOutputs
 from components.programs import program_files
 from components.templates import render
 from terrace.password import Password
+from terrace.rights import RIGHTS, includes
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
 
 ACCOUNT = "terrace"
+RELOAD = SetupStep(
+    "people",
+    (
+        "/bin/sh",
+        "-ec",
+        "/usr/sbin/nginx -t -q -c $(CONFIG)/nginx.conf -e stderr; "
+        "if [ -s $(DATA)/nginx.pid ]; then kill -HUP `cat $(DATA)/nginx.pid` || true; fi",
+    ),
+    live=True,
+)
 
 
 def _ipv4_address(value: str) -> str:
@@ -65,7 +76,7 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
         """Run the entrance; services bring their routes themselves."""
         target = self.on(HostTarget)
         account = Account(ACCOUNT, Password("gateway-account", self).value)
-        target.run(_workload(spec, target, account), self)
+        target.run(_workload(spec, target, account, inputs.people), self)
         outputs = GatewayOutputs(spec.address, spec.port, target.ca_file, account, "gateway")
         target.services.append(
             Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", f"{outputs.url}/healthz", spec.port)
@@ -73,12 +84,12 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
         return outputs
 
 
-def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload:
+def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tuple[PersonAccount, ...]) -> Workload:
     authority = target.authority
     return Workload(
         name="gateway",
         artifact=Artifact(lock="gateway", packages=("nginx-light", "prometheus-nginx-exporter")),
-        setup=(SetupStep("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py")),),
+        setup=(SetupStep("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py")), RELOAD),
         processes=(
             Process("server", ("/usr/sbin/nginx", "-c", "$(CONFIG)/nginx.conf", "-e", "stderr"), memory_mb=512),
             Process("access", ("/usr/bin/python3", "$(CONFIG)/access_log.py"), memory_mb=128),
@@ -92,7 +103,8 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload
         ),
         files=(
             File("nginx.conf", _configuration(spec, target)),
-            File("accounts", _accounts(account)),
+            File("accounts", _accounts(account, people), live=True),
+            File("rights.conf", _rights(account, people), live=True),
             File("ca.crt", authority.certificate),
             File("ca.key", authority.key),
             *program_files("gateway", "access_log.py"),
@@ -119,19 +131,39 @@ def _configuration(spec: NginxSpec, target: HostTarget) -> str:
     )
 
 
-def _accounts(account: Account) -> pulumi.Output[str]:
+def _accounts(account: Account, people: tuple[PersonAccount, ...]) -> pulumi.Output[str]:
     """Return nginx's password file.
 
-    nginx checks the password anew for every request, which a slow hash would make slow. The password is random and
-    192 bits long, so a fast salted hash cannot be searched for it.
+    nginx checks the password anew for every request, which a slow hash would make slow. The passwords are random and
+    192 bits long, so a fast salted hash cannot be searched for them.
     """
+    everybody = (account, *people)
 
-    def line(password: str) -> str:
-        salt = hashlib.sha256(f"{account.user}:{password}".encode()).digest()[:8]
-        digest = hashlib.sha1(password.encode() + salt).digest()  # noqa: S324  # see the docstring
-        return f"{account.user}:{{SSHA}}{base64.b64encode(digest + salt).decode()}\n"
+    def lines(passwords: list[str]) -> str:
+        return "".join(_account_line(each.user, password) for each, password in zip(everybody, passwords, strict=True))
 
-    return account.password.apply(line)
+    return pulumi.Output.all(*(each.password for each in everybody)).apply(lines)
+
+
+def _account_line(user: str, password: str) -> str:
+    salt = hashlib.sha256(f"{user}:{password}".encode()).digest()[:8]
+    digest = hashlib.sha1(password.encode() + salt).digest()  # noqa: S324  # see _accounts
+    return f"{user}:{{SSHA}}{base64.b64encode(digest + salt).decode()}\n"
+
+
+def _rights(account: Account, people: tuple[PersonAccount, ...]) -> str:
+    """Return nginx's map of who may do what: «user slot right», a line for each right that a higher one includes.
+
+    The platform's own account may do everything.
+    """
+    lines = [
+        f'"{person.user} {slot} {right}" 1;'
+        for person in people
+        for slot, held in sorted(person.member.rights.items())
+        for right in RIGHTS[1:]
+        if includes(held, right)
+    ]
+    return render("gateway", "rights.conf", account=account.user, lines=lines)
 
 
 def _exporter_command(spec: NginxSpec) -> tuple[str, ...]:

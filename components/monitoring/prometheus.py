@@ -20,7 +20,7 @@ from components.monitoring import MonitoringOutputs
 from components.templates import render
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
-from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
+from terrace.workload import Artifact, File, Metrics, Need, Port, Probe, Process, Route, SetupStep, Workload
 
 RULES = Path(__file__).parent / "rules.yaml"
 
@@ -83,8 +83,9 @@ def _workload(spec: PrometheusSpec, target: HostTarget, metrics_url: str, alerts
         ),
         probe=Probe("prometheus", "/prometheus/-/ready"),
         routes=(
-            Route("/prometheus/", "prometheus", auth="gateway", keep_path=True),
-            Route("/alertmanager/", "alertmanager", auth="gateway", keep_path=True),
+            # Prometheus answers queries by POST too; what changes it is switched off.
+            Route("/prometheus/", "prometheus", "gateway", "monitoring", needs=(Need("read"),), keep_path=True),
+            Route("/alertmanager/", "alertmanager", "gateway", "monitoring", keep_path=True),
         ),
         metrics=(
             Metrics("prometheus", "/prometheus/metrics"),

@@ -10,20 +10,22 @@ Upstream: this project, ``components/pipelines/programs/timer``; built on APSche
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import pulumi
 from pydantic import Field
 
-from components.base import Account, Component, FlavorSpec, Inputs
+from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount
 from components.data_quality import DataQualityOutputs
 from components.gateway import GatewayOutputs
 from components.pipelines import PipelinesOutputs
 from components.programs import program_files
 from terrace.password import Password
 from terrace.targets.base import Service
-from terrace.workload import Artifact, Metrics, Port, Probe, Process, Route, Workload
+from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, Workload
 
 PATH = "/pipelines/"
 ACCOUNT = "pipelines"
@@ -56,7 +58,7 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
         project: dict[str, pulumi.Input[str]] = dict(self.target.facts)
         for outputs in inputs.all():
             project |= outputs.connection()
-        workload = self._workload(spec, account, project, _required_steps(inputs))
+        workload = self._workload(spec, account, project, _required_steps(inputs), inputs.people)
         self.target.run(workload, self)
         self.target.services.append(
             Service(
@@ -76,19 +78,21 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
         account: Account,
         project: Mapping[str, pulumi.Input[str]],
         required_steps: tuple[str, ...],
+        people: tuple[PersonAccount, ...],
     ) -> Workload:
         return Workload(
             name="timer",
             artifact=Artifact(lock="timer"),
             processes=(Process("server", ("$(BIN)/python", "-m", "timer"), spec.memory_mb, stop_seconds=30),),
             ports=(Port("http", spec.port),),
-            files=program_files("pipelines", "timer"),
+            files=(*program_files("pipelines", "timer"), File("people.json", _people(people), live=True)),
             environment={
                 "PYTHONPATH": "$(CONFIG)",
                 "TIMER_ADDRESS": "127.0.0.1",
                 "TIMER_PORT": str(spec.port),
                 "TIMER_DATA": "$(DATA)",
                 "TIMER_USER": account.user,
+                "TIMER_PEOPLE": "$(CONFIG)/people.json",
                 "TIMER_KEEP_RUNS": str(spec.keep_runs),
                 "TIMER_BUNDLE_MB": str(spec.bundle_mb),
                 "TIMER_UV": "$(BIN)/uv",
@@ -101,6 +105,26 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
             metrics=(Metrics("http"),),
             downloads=True,
         )
+
+
+def _people(people: tuple[PersonAccount, ...]) -> pulumi.Output[str]:
+    """Return the service's file of people's accounts, a secret: JSON ``[{name, salt, digest, right}]``."""
+    here = [person for person in people if person.member.may("pipelines", "read")]
+
+    def accounts(passwords: list[str]) -> str:
+        return json.dumps(
+            [
+                {"name": person.user, "right": person.member.right("pipelines"), **_digest(person.user, password)}
+                for person, password in zip(here, passwords, strict=True)
+            ]
+        )
+
+    return pulumi.Output.secret(pulumi.Output.all(*(person.password for person in here)).apply(accounts))
+
+
+def _digest(user: str, password: str) -> dict[str, str]:
+    salt = hashlib.sha256(f"pipelines:{user}:{password}".encode()).hexdigest()[:16]
+    return {"salt": salt, "digest": hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()}
 
 
 def _required_steps(inputs: Inputs) -> tuple[str, ...]:

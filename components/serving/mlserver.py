@@ -8,6 +8,8 @@ Upstream: https://mlserver.readthedocs.io/, written for MLServer 1.7.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -18,9 +20,10 @@ from components.programs import lock_text, program_files
 from components.registry import RegistryOutputs
 from components.serving import ServingOutputs
 from terrace.targets.base import Service
-from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, Workload
+from terrace.workload import READING, Artifact, File, Metrics, Need, Port, Probe, Process, Route, Workload
 
 PATH = "/serving/"
+NEEDS = (Need("read", READING), Need("use", ("POST",)))
 # What scikit-learn's gradient boosting needs; none of these runs code of the file's choice when it is loaded.
 REVIEWED_TYPES = (
     "functools.partial",
@@ -58,7 +61,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
 
     def build(self, spec: MLServerSpec, inputs: Inputs) -> ServingOutputs:
         """Run the server, empty at first; models come from the registry."""
-        workload = self._workload(spec, inputs.of("registry", RegistryOutputs))
+        workload = self._workload(spec, inputs.of("registry", RegistryOutputs), inputs.owners)
         self.target.run(workload, self)
         url = inputs.of("gateway", GatewayOutputs).url + PATH
         self.target.services.append(
@@ -73,7 +76,9 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
         )
         return ServingOutputs(url)
 
-    def _workload(self, spec: MLServerSpec, registry: RegistryOutputs) -> Workload:
+    def _workload(
+        self, spec: MLServerSpec, registry: RegistryOutputs, owners: Mapping[str, tuple[str, str]]
+    ) -> Workload:
         return Workload(
             name="mlserver",
             artifact=Artifact(lock="mlserver"),
@@ -87,7 +92,11 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 Port("metrics", spec.metrics_port),
                 Port("sync", spec.sync_port),
             ),
-            files=(File("requirements.txt", lock_text("mlserver")), *program_files("serving", "model_sync")),
+            files=(
+                File("requirements.txt", lock_text("mlserver")),
+                File("owners.json", json.dumps(owners), live=True),
+                *program_files("serving", "model_sync"),
+            ),
             environment={
                 "PYTHONPATH": "$(CONFIG)",
                 "HOME": "$(DATA)",
@@ -101,7 +110,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
             },
             secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password},
             probe=Probe("http", "/v2/health/live"),
-            routes=(Route(PATH, "http", auth="gateway", hidden=("v2/repository",)),),
+            routes=(Route(PATH, "http", auth="gateway", slot="serving", needs=NEEDS, hidden=("v2/repository",)),),
             metrics=(Metrics("metrics"), Metrics("sync")),
             downloads=True,
         )
@@ -129,6 +138,7 @@ def _sync_settings(spec: MLServerSpec) -> dict[str, str]:
         "MODEL_SYNC_TRUSTED_TYPES": ",".join(spec.trusted_types),
         "MODEL_SYNC_DATA": "$(DATA)",
         "MODEL_SYNC_LOCK": "$(CONFIG)/requirements.txt",
+        "MODEL_SYNC_OWNERS": "$(CONFIG)/owners.json",
         "MODEL_SYNC_PORT": str(spec.sync_port),
         "MLSERVER_URL": f"http://127.0.0.1:{spec.port}",
     }

@@ -1,14 +1,17 @@
 """MLflow as the tracking server.
 
 Provides runs, artifacts proxied by the server, and the model registry (slot ``registry`` names it), with MLflow's
-own authentication on: an account for people, one for projects, one for serving. Leaves out permissions per
-experiment, which people set in MLflow itself, and model formats that unpickle.
+own authentication on: an account for each person of the team with the rights of their roles, and accounts for
+administrators, projects, and serving. Leaves out rights in single experiments and models, which their makers give in
+MLflow itself, and model formats that unpickle.
 
 Upstream: https://mlflow.org/docs/latest/self-hosting/, written for MLflow 3.17.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -17,7 +20,7 @@ import pulumi
 from pydantic import Field
 
 from components.artifact_store import ArtifactStoreOutputs, Store
-from components.base import Account, Component, FlavorSpec, Inputs
+from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount
 from components.database import DatabaseAccess, DatabaseOutputs
 from components.gateway import GatewayOutputs
 from components.programs import program_files
@@ -28,8 +31,16 @@ from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Rout
 
 ADMIN = "admin"
 SERVING = "serving"
-ACCOUNTS = (ADMIN, "projects", SERVING)  # people, pipelines and notebooks, the serving slot
+ACCOUNTS = (ADMIN, "projects", SERVING)  # administrators, pipelines and notebooks, the serving slot
 PATH = "/mlflow/"
+# What accounts of services may do with everybody's; what they make themselves is their own to manage.
+READS = {"experiment": "READ", "registered_model": "READ", "prompt": "READ"}
+GRANTS: dict[str, dict[str, str]] = {
+    ADMIN: {},
+    "projects": READS,
+    SERVING: {**READS, "registered_model": "EDIT"},
+}  # serving notes models' state
+HASH_ROUNDS = 1000
 
 
 class MLflowSpec(FlavorSpec):
@@ -59,7 +70,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
         store = inputs.of("artifact_store", ArtifactStoreOutputs).provision("mlflow", "mlflow", self)
         accounts = {name: Account(name, Password(f"mlflow-{name}", self).value) for name in ACCOUNTS}
         databases = _Databases(data, accounts_data)
-        workload = self._workload(spec, gateway, store, databases, accounts)
+        workload = self._workload(spec, gateway, store, databases, accounts, inputs.people)
         self.target.run(workload, self, after=[data.resource, accounts_data.resource, store.resource])
         public_url = gateway.url + PATH.rstrip("/")
         url = self.target.address(workload, "http")
@@ -75,11 +86,17 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
         store: Store,
         databases: _Databases,
         accounts: Mapping[str, Account],
+        people: tuple[PersonAccount, ...],
     ) -> Workload:
         return Workload(
             name="mlflow",
             artifact=Artifact(lock="mlflow"),
-            setup=(SetupStep("databases-and-accounts", ("$(BIN)/python", "$(CONFIG)/mlflow_accounts.py")),),
+            setup=(
+                SetupStep("databases-and-accounts", ("$(BIN)/python", "$(CONFIG)/mlflow_accounts.py")),
+                SetupStep(
+                    "people", ("$(BIN)/python", "$(CONFIG)/mlflow_people.py", "$(CONFIG)/people.json"), live=True
+                ),
+            ),
             processes=(
                 Process("server", _server_command(spec), spec.memory_mb),
                 Process("metrics", _metrics_command(spec), memory_mb=256),
@@ -87,7 +104,10 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
             ports=(Port("http", spec.port), Port("metrics", spec.metrics_port)),
             files=(
                 File("basic_auth.ini", _basic_auth(databases.accounts)),
+                File("people.json", _people(people), live=True),
                 *program_files("tracking", "mlflow_accounts.py"),
+                *program_files("tracking", "mlflow_people.py"),
+                *program_files("tracking", "mlflow_rights.py"),
                 *program_files("tracking", "mlflow_metrics.py"),
             ),
             environment={**_settings(spec, gateway), "MLFLOW_ARTIFACTS_DESTINATION": store.folder},
@@ -106,6 +126,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
 def _settings(spec: MLflowSpec, gateway: GatewayOutputs) -> dict[str, str]:
     return {
         "HOME": "$(DATA)",
+        "PYTHONPATH": "$(CONFIG)",
         "MLFLOW_AUTH_CONFIG_PATH": "$(CONFIG)/basic_auth.ini",
         # The certificate names localhost, too.
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{spec.port},{gateway.address},localhost:{gateway.port}",
@@ -139,10 +160,10 @@ def _basic_auth(database: DatabaseAccess) -> pulumi.Output[str]:
     return database.url().apply(
         lambda url: (
             "[mlflow]\n"
-            "default_permission = READ\n"
+            "default_permission = NO_PERMISSIONS\n"
             f"database_uri = {url}\n"
             f"admin_username = {ADMIN}\n"
-            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+            "authorization_function = mlflow_rights:authenticate\n"
             "grant_default_workspace_access = false\n"
             "auth_cache_ttl_seconds = 30\n"
         )
@@ -150,18 +171,36 @@ def _basic_auth(database: DatabaseAccess) -> pulumi.Output[str]:
 
 
 def _accounts(accounts: Mapping[str, Account]) -> pulumi.Output[str]:
-    """Return the accounts as JSON ``[{name, password, admin, edits}]`` for the setup step, a secret.
-
-    Serving may edit models, to note their state; what an account makes itself is its own to manage.
-    """
+    """Return the services' accounts as JSON ``[{name, password, admin, grants}]`` for the setup step, a secret."""
     return pulumi.Output.json_dumps(
         [
-            {
-                "name": account.user,
-                "password": account.password,
-                "admin": account.user == ADMIN,
-                "edits": ["registered_model"] if account.user == SERVING else [],
-            }
-            for account in accounts.values()
+            {"name": name, "password": account.password, "admin": name == ADMIN, "grants": GRANTS[name]}
+            for name, account in accounts.items()
         ]
     )
+
+
+def _people(people: tuple[PersonAccount, ...]) -> pulumi.Output[str]:
+    """Return people's accounts as JSON ``[{name, password_hash, tracking, registry}]`` for the setup step, a secret."""
+    here = [person for person in people if {"tracking", "registry"} & set(person.member.rights)]
+
+    def accounts(passwords: list[str]) -> str:
+        return json.dumps(
+            [
+                {
+                    "name": person.user,
+                    "password_hash": _password_hash(person.user, password),
+                    **{slot: right for slot, right in person.member.rights.items() if slot in ("tracking", "registry")},
+                }
+                for person, password in zip(here, passwords, strict=True)
+            ]
+        )
+
+    return pulumi.Output.secret(pulumi.Output.all(*(person.password for person in here)).apply(accounts))
+
+
+def _password_hash(user: str, password: str) -> str:
+    """Return a hash as MLflow keeps it (werkzeug's ``pbkdf2``), the same for the same password."""
+    salt = hashlib.sha256(f"mlflow:{user}:{password}".encode()).hexdigest()[:16]
+    digest = hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), HASH_ROUNDS).hex()
+    return f"pbkdf2:sha256:{HASH_ROUNDS}${salt}${digest}"

@@ -18,6 +18,8 @@ COMMANDS = (
     "status",
     "output",
     "explain",
+    "team",
+    "credentials",
     "schema",
     "doctor",
     "demo",

@@ -54,17 +54,22 @@ class Session:
 
     Attributes:
         env: The environment.
-        root: The project's folder.
+        project: The project, with the backend that the environment asks for.
         stack: The environment's stack on the engine that was asked for.
         as_json: Whether a program reads what is printed.
         options: How operations are to be done.
     """
 
     env: str
-    root: Path
+    project: Project
     stack: Stack
     as_json: bool = False
     options: Options = field(default_factory=Options)
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.project.root
 
     def run(self, operation: str) -> Result:
         """Run one of the stack's operations, show its progress, and return its result."""
@@ -125,15 +130,19 @@ def open_session(
     running: Running
     if runs_program:
         from terrace import resolve
+        from terrace.cli.team import print_powerless
 
-        running = resolve.resolve(config.load(root, env)).spec
+        blueprint = resolve.resolve(config.load(root, env))
+        if not as_json:
+            print_powerless(blueprint)
+        running = blueprint.spec
     else:
         running = config.load_running(root, env)
     found = Project.load(root)
     if running.backend and "PULUMI_BACKEND_URL" not in os.environ:
         found = dataclasses.replace(found, backend_url=running.backend)
     chosen = engine or EngineName(running.engine)
-    return Session(env, root, _stack(chosen, found, env), as_json, options or Options())
+    return Session(env, found, _stack(chosen, found, env), as_json, options or Options())
 
 
 def engine_options(

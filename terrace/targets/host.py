@@ -15,11 +15,12 @@ from terrace.host_ansible import literal
 from terrace.host_provider import Host, HostRole
 from terrace.spec import SecretReference
 from terrace.targets.base import Target
-from terrace.workload import Probe, Workload
+from terrace.workload import Need, Probe, Workload
 
 if TYPE_CHECKING:
     from terrace.resolve import Blueprint
 
+Fill = Callable[[pulumi.Input[str]], pulumi.Input[str]]
 PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA)\)")
 
 
@@ -137,15 +138,15 @@ class HostTarget(Target):
             "service_name": workload.name,
             "service_python_lock": lock_text(lock) if lock else "",
             "service_packages": list(workload.artifact.packages),
-            "service_files": [{"path": file.path, "content": fill(file.content)} for file in workload.files],
+            "service_files": _files(workload, fill, live=False),
+            "service_live_files": _files(workload, fill, live=True),
             "service_environment": {name: fill(value) for name, value in workload.environment.items()},
             "service_secrets": {
                 **{name: fill(value) for name, value in workload.secrets.items()},
                 **(self._download_variables() if workload.downloads else {}),
             },
-            "service_setup": [
-                {"name": step.name, "command": [fill(word) for word in step.command]} for step in workload.setup
-            ],
+            "service_setup": _setup(workload, fill, live=False),
+            "service_live_setup": _setup(workload, fill, live=True),
             "service_processes": [
                 {
                     "name": process.name,
@@ -167,7 +168,7 @@ class HostTarget(Target):
             variables |= {"HTTP_PROXY": self._proxy, "HTTPS_PROXY": self._proxy, "NO_PROXY": "localhost,127.0.0.1"}
         return variables
 
-    def _filler(self, service: str) -> Callable[[pulumi.Input[str]], pulumi.Input[str]]:
+    def _filler(self, service: str) -> Fill:
         places = {
             "BIN": f"/opt/terrace/{self.environment}/{service}/venv/bin",
             "CONFIG": f"/etc/terrace/{self.environment}/{service}",
@@ -195,6 +196,27 @@ def _address(blueprint: Blueprint, name: Literal["package_index", "proxy"]) -> p
     return platform.apply(lambda spec: spec["network"][name])
 
 
+def _files(workload: Workload, fill: Fill, *, live: bool) -> list[dict[str, pulumi.Input[str]]]:
+    return [{"path": file.path, "content": fill(file.content)} for file in workload.files if file.live is live]
+
+
+def _setup(workload: Workload, fill: Fill, *, live: bool) -> list[dict[str, Any]]:
+    steps = [step for step in workload.setup if step.live is live]
+    return [{"name": step.name, "command": [fill(word) for word in step.command]} for step in steps]
+
+
+def gateway_needs(path: str, needs: Sequence[Need]) -> list[dict[str, str]]:
+    """Return what requests need below the gateway's ``path``: patterns of «method path», each with its right."""
+    return [
+        {
+            "request": f"^({'|'.join(need.methods) or '[A-Z]+'}) {re.escape(path)}{re.escape(need.path)}"
+            + ("$" if need.path else ""),
+            "right": need.right,
+        }
+        for need in needs
+    ]
+
+
 def _edges(workload: Workload) -> dict[str, Any]:
     """Return how others reach the workload: ports, probe, routes, metrics."""
     return {
@@ -205,6 +227,8 @@ def _edges(workload: Workload) -> dict[str, Any]:
                 "path": route.path,
                 "port": workload.port(route.port),
                 "auth": route.auth,
+                "slot": route.slot,
+                "needs": gateway_needs(route.path, route.needs) if route.auth == "gateway" else [],
                 "keep_path": route.keep_path,
                 "body_mb": route.body_mb,
                 "hidden": list(route.hidden),

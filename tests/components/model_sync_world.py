@@ -46,6 +46,7 @@ def fake_uv(folder: Path) -> Path:
 
 
 def settings(root: Path) -> Settings:
+    (root / "owners.json").write_text('{"m": ["delays", "science"]}')
     (root / "requirements.txt").write_text("mlserver==1.7.1 --hash=sha256:aa\nnumpy==2.4.6 --hash=sha256:bb\n")
     return Settings(
         alias="production",
@@ -53,6 +54,7 @@ def settings(root: Path) -> Settings:
         retry=300,
         data=root / "data",
         lock=root / "requirements.txt",
+        owners=root / "owners.json",
         port=0,
         mlserver="http://127.0.0.1:1",
         trusted_types=frozenset({"functools.partial"}),
@@ -80,6 +82,12 @@ class FakeRegistry:
     states: dict[tuple[str, str], str] = field(default_factory=dict)
     errors: dict[tuple[str, str], str] = field(default_factory=dict)
     downloads: list[str] = field(default_factory=list)
+    owners: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def own(self, name: str, use_case: str, owner: str) -> bool:
+        if not self.away:
+            self.owners.append((name, use_case, owner))
+        return not self.away
 
     def pinned(self) -> dict[str, str]:
         if self.away:

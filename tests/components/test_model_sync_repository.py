@@ -106,6 +106,7 @@ def test_any_name_is_one_folder(repository: Repository, tmp_path: Path, name: st
 REQUIRED = {
     "MODEL_SYNC_DATA": "/data",
     "MODEL_SYNC_LOCK": "/config/requirements.txt",
+    "MODEL_SYNC_OWNERS": "/config/owners.json",
     "MODEL_SYNC_PORT": "18083",
     "MLSERVER_URL": "http://127.0.0.1:18080/",
 }

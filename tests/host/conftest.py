@@ -11,12 +11,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import requests
 import testinfra
 from testinfra.host import Host
+
+from terrace.spec import Role
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "test"
@@ -72,7 +74,8 @@ def make_project(folder: Path, environment: str, port_shift: int) -> Platform:
     shutil.copytree(ROOT / "stacks", folder / "stacks", ignore=shutil.ignore_patterns("__pycache__", ".venv"))
     local = (ROOT / "stacks" / "Pulumi.local.yaml").read_text(encoding="utf-8")
     stack_file = folder / "stacks" / f"Pulumi.{environment}.yaml"
-    stack_file.write_text(re.sub(r"(?m)^encryptionsalt:.*\n", "", local) + _ports(port_shift), encoding="utf-8")
+    plain = re.sub(r"(?m)^encryptionsalt:.*\n", "", local).replace("    team:\n", f"    team:\n{_people()}")
+    stack_file.write_text(plain + _ports(port_shift), encoding="utf-8")
     home = folder / "home"
     home.mkdir()
     return Platform(folder, environment, _variables(home))
@@ -85,6 +88,17 @@ def _variables(home: Path) -> dict[str, str]:
     for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_BACKEND_URL"):
         variables.pop(name, None)
     return variables
+
+
+def account(role: str) -> str:
+    """Return the name of the person on the tests' team who has this role and no other."""
+    return role.replace("_", "-")
+
+
+def _people() -> str:
+    """Return the lines of a team with a person for each role, and one without any."""
+    lines = [f"        {account(role)}: {{roles: [{role}]}}\n" for role in get_args(Role)]
+    return "".join(["      people:\n", *lines, "        nobody: {}\n"])
 
 
 def _ports(shift: int) -> str:

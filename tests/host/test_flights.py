@@ -166,6 +166,15 @@ def test_trials_are_compared_and_the_chosen_one_is_marked(registry: Registry, ru
     )
 
 
+def test_the_served_model_has_its_use_cases_owner(registry: Registry, shown: dict[str, Any]) -> None:
+    def owner() -> dict[str, str]:
+        model = registry.call("GET", "registered-models/get", name=shown["model"]["model"])["registered_model"]
+        return plain(model["tags"])
+
+    wait_for(lambda: "terrace.owner" in owner(), 60)
+    assert owner().items() >= {"terrace.owner": "data-science", "terrace.use_case": "flights"}.items()
+
+
 def test_every_model_that_was_trained_has_its_global_importance(registry: Registry, runs: list[dict[str, Any]]) -> None:
     trained = [run for run in runs if run["info"]["run_name"].startswith(("train", "trial"))]
     assert len(trained) == 1 + TRIALS

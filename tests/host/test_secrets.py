@@ -15,7 +15,7 @@ SHORTEST = 16  # characters; what is shorter in a connection is no secret
 
 def _secrets(outputs: dict[str, Any]) -> set[str]:
     """Return every password that the platform has: people's, projects', and the services' own."""
-    found = {account["password"] for account in outputs["credentials"].values()}
+    found = {account["password"] for account in outputs["credentials"].values()} | set(outputs["people"].values())
     found |= {value for name, value in outputs["connection"].items() if "PASSWORD" in name}
     for entry in outputs["inventory"]["all"]["hosts"]["host"]["terrace_roles"]:
         variables = _plain(entry["variables"])

@@ -31,6 +31,8 @@ BEYOND_A_SCHEMA = (
     "secret.error.salt",
     "slot.ok",
     "target.error.no",
+    "team.error.reserved",
+    "use_case.error.shared",
 )
 BEYOND_A_SCHEMA += (
     "waiver.error.expired",

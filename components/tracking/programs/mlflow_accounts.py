@@ -4,11 +4,12 @@ Run with MLflow's own environment before the server starts, as often as wanted. 
 
 - ``MLFLOW_BACKEND_STORE_URI``, the database of runs and models,
 - ``MLFLOW_AUTH_CONFIG_PATH``, the ``basic_auth.ini`` that names the database of accounts,
-- ``MLFLOW_ACCOUNTS``, JSON ``[{"name": …, "password": …, "admin": true, "edits": ["registered_model"]}]``.
+- ``MLFLOW_ACCOUNTS``, JSON ``[{"name": …, "password": …, "admin": true, "grants": {"registered_model": "EDIT"}}]``.
 
-An account's ``edits`` are the kinds of resource of which it may change every one, whoever made it. Accounts that
-are not listed are left alone, except MLflow's own first administrator. MLflow's commands for the same purpose take
-the databases' addresses, and so their passwords, as arguments, where every user of the machine can read them.
+An account's ``grants`` are MLflow's permissions by the kind of resource, on every one of it, whoever made it. Accounts
+that are not listed are left alone, except MLflow's own first administrator; people's are ``mlflow_people``'s. MLflow's
+commands for the same purpose take the databases' addresses, and so their passwords, as arguments, where every user of
+the machine can read them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlflow.server.auth.config import read_auth_config
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
@@ -33,13 +34,13 @@ class Account:
     name: str
     password: str
     admin: bool = False
-    edits: tuple[str, ...] = ()
+    grants: dict[str, str] = field(default_factory=dict)
 
 
 def main() -> int:
     """Migrate both databases, then converge the accounts; return the exit code."""
     accounts = [
-        Account(entry["name"], entry["password"], bool(entry.get("admin")), tuple(entry.get("edits", ())))
+        Account(entry["name"], entry["password"], bool(entry.get("admin")), entry.get("grants", {}))
         for entry in json.loads(os.environ["MLFLOW_ACCOUNTS"])
     ]
     migrate(os.environ["MLFLOW_BACKEND_STORE_URI"])
@@ -78,8 +79,8 @@ def converge(store: SqlAlchemyStore, accounts: Iterable[Account]) -> list[str]:
         elif not store.authenticate_user(name, account.password) or existing[name].is_admin != account.admin:
             store.update_user(name, password=account.password, is_admin=account.admin)
             changed.append(f"updated {name}")
-        for resource in account.edits:
-            store.grant_user_permission(name, resource, "*", "EDIT")
+        for resource, permission in account.grants.items():
+            store.grant_user_permission(name, resource, "*", permission)
     if BOOTSTRAP_ADMIN in existing and BOOTSTRAP_ADMIN not in wanted:
         store.delete_user(BOOTSTRAP_ADMIN)
         changed.append(f"deleted {BOOTSTRAP_ADMIN}")

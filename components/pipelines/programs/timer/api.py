@@ -22,6 +22,7 @@ from .authentication import BasicAuthentication
 from .errors import Refused
 from .logs import read_from
 from .metrics import metrics_page
+from .people import People
 from .service import Service
 from .settings import MIB, Settings
 from .store import Store
@@ -42,7 +43,9 @@ def application(settings: Settings, store: Store) -> Starlette:
         yield
         await service.stop()
 
-    authentication = Middleware(BasicAuthentication, user=settings.user, password=settings.password.get_secret_value())
+    password = settings.password.get_secret_value()
+    people = People(settings.people)
+    authentication = Middleware(BasicAuthentication, user=settings.user, password=password, people=people)
     return Starlette(
         routes=[
             Route("/health", health),

@@ -1,4 +1,4 @@
-"""HTTP basic authentication in front of everything but health and metrics."""
+"""HTTP basic authentication in front of everything but health and metrics, and what each account may do."""
 
 from __future__ import annotations
 
@@ -11,32 +11,64 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import Refused
+from .people import RIGHTS, People
 
 OPEN_PATHS = frozenset({"/health", "/metrics"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+OF_RUNS = ("/runs", "/cancel")  # how the paths end that start and cancel runs
 
 
 class BasicAuthentication:
-    """Lets requests through that carry the one account's name and password."""
+    """Lets the one account of projects do everything, and people what their right allows."""
 
-    def __init__(self, app: ASGIApp, user: str, password: str) -> None:
+    def __init__(self, app: ASGIApp, user: str, password: str, people: People) -> None:
         self._app = app
         self._expected = f"{user}:{password}".encode()
+        self._people = people
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or self._allowed(Headers(scope=scope)):
+        """Pass the request on, or answer 401 to a wrong account and 403 to one that may not do this."""
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        refused = Refused(401, "An account is needed", fix="Send its name and password (HTTP basic authentication).")
-        challenge = {"WWW-Authenticate": 'Basic realm="pipelines", charset="UTF-8"'}
-        await JSONResponse(refused.body(), refused.status, challenge)(scope, receive, send)
+        held, needed = self._right(Headers(scope=scope)), _needed(scope["method"], scope["path"])
+        if held and RIGHTS.index(held) >= RIGHTS.index(needed):
+            await self._app(scope, receive, send)
+            return
+        refused, headers = _missing_right(held, needed) if held else _missing_account()
+        await JSONResponse(refused.body(), refused.status, headers)(scope, receive, send)
 
-    def _allowed(self, headers: Headers) -> bool:
-        scheme, _, encoded = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            return False
-        try:
-            given = base64.b64decode(encoded.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            return False
-        return hmac.compare_digest(given, self._expected)
+    def _right(self, headers: Headers) -> str | None:
+        """Return what the request's account may do; None where there is no such account."""
+        given = _given(headers)
+        if given is None:
+            return None
+        if hmac.compare_digest(given, self._expected):
+            return RIGHTS[-1]
+        return self._people.right(given)
+
+
+def _given(headers: Headers) -> bytes | None:
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _needed(method: str, path: str) -> str:
+    if method in READING:
+        return "read"
+    return "use" if method == "POST" and path.endswith(OF_RUNS) else "edit"
+
+
+def _missing_account() -> tuple[Refused, dict[str, str]]:
+    refused = Refused(401, "An account is needed", fix="Send its name and password (HTTP basic authentication).")
+    return refused, {"WWW-Authenticate": 'Basic realm="pipelines", charset="UTF-8"'}
+
+
+def _missing_right(held: str, needed: str) -> tuple[Refused, dict[str, str]]:
+    why = f"This needs the right `{needed}` in pipelines; the account has `{held}`."
+    return Refused(403, "The account may not do this", why, fix="`terrace team` shows who has which right."), {}

@@ -14,6 +14,7 @@ SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|KEY")
 # Masking a value as short as these would blacken ordinary text and protect nothing.
 SHORTEST_SECRET = 4
 PASSED_TO_UV = re.compile(r"UV_.*|(?:HTTPS?|ALL|NO)_PROXY|(?:https?|all|no)_proxy|SSL_CERT_(?:FILE|DIR)")
+PLAIN = ("address", "port", "data", "user", "password", "people", "keep_runs", "bundle_mb", "log_mb", "uv")
 MIB = 1024 * 1024
 
 
@@ -25,6 +26,7 @@ class Settings(BaseModel):
     """Configuration; each field is the variable ``TIMER_<FIELD>``.
 
     Args:
+        people: The file of people's accounts.
         project_variables: Names and values of the variables that steps get.
         uv_variables: What ``uv`` itself is given: the package index, the proxy, and the like.
     """
@@ -36,6 +38,7 @@ class Settings(BaseModel):
     data: Path
     user: str = Field(min_length=1)
     password: SecretStr = Field(min_length=1)
+    people: Path | None = None
     keep_runs: int = Field(20, ge=1)
     bundle_mb: int = Field(256, ge=1)
     log_mb: int = Field(20, ge=1)
@@ -56,9 +59,7 @@ class Settings(BaseModel):
         if absent:
             raise SettingsError(f"TIMER_PROJECT_VARIABLES names variables that are not set: {', '.join(absent)}")
         plain = {
-            field: environment[f"TIMER_{field.upper()}"]
-            for field in ("address", "port", "data", "user", "password", "keep_runs", "bundle_mb", "log_mb", "uv")
-            if environment.get(f"TIMER_{field.upper()}")
+            field: environment[f"TIMER_{field.upper()}"] for field in PLAIN if environment.get(f"TIMER_{field.upper()}")
         }
         plain.setdefault("uv", shutil.which("uv") or "")
         try:

@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge, make_wsgi_app
 
 SERVED = Gauge("terrace_model_sync_served_version", "The registry's version that is served", ["model"])
 FAILED = Gauge("terrace_model_sync_failed", "1 while the version with the alias cannot be served", ["model", "version"])
+WITHOUT_OWNER = Gauge("terrace_model_sync_without_owner", "1 while nobody is named who owns the model", ["model"])
 DEPLOYMENTS = Counter("terrace_model_sync_deployments_total", "Deployments by their end", ["model", "result"])
 REGISTRY_UP = Gauge("terrace_model_sync_registry_up", "Whether the registry answered the last time it was asked")
 SERVER_UP = Gauge("terrace_model_sync_server_up", "Whether MLServer answered the last time it was asked")

@@ -70,6 +70,16 @@ class Registry:
         except MlflowException as problem:
             LOG.warning("%s version %s: its state %s cannot be recorded: %s", name, version, state, problem)
 
+    def own(self, name: str, use_case: str, owner: str) -> bool:
+        """Say in the model's tags whose it is, and return whether that is recorded now."""
+        try:
+            self._client.set_registered_model_tag(name, "terrace.use_case", use_case)
+            self._client.set_registered_model_tag(name, "terrace.owner", owner)
+        except MlflowException as problem:
+            LOG.warning("%s: its owner cannot be recorded: %s", name, problem)
+            return False
+        return True
+
     def forget(self, name: str, version: str) -> None:
         """Remove what was reported about a version that is served no more; it may be gone itself."""
         try:

@@ -19,6 +19,7 @@ class Settings:
         retry: Seconds until a failed version is tried again (``MODEL_SYNC_RETRY``).
         data: Folder of its own (``MODEL_SYNC_DATA``).
         lock: MLServer's hash-locked requirements (``MODEL_SYNC_LOCK``).
+        owners: The file that says whose the models are (``MODEL_SYNC_OWNERS``).
         port: Loopback port of its metrics and health page (``MODEL_SYNC_PORT``).
         mlserver: Address of MLServer's REST API (``MLSERVER_URL``).
         trusted_types: Types that a model may hold beyond those that skops trusts (``MODEL_SYNC_TRUSTED_TYPES``).
@@ -30,6 +31,7 @@ class Settings:
     retry: float
     data: Path
     lock: Path
+    owners: Path
     port: int
     mlserver: str
     trusted_types: frozenset[str] = frozenset()
@@ -48,6 +50,7 @@ class Settings:
             retry=float(environment.get("MODEL_SYNC_RETRY", "300")),
             data=Path(environment["MODEL_SYNC_DATA"]),
             lock=Path(environment["MODEL_SYNC_LOCK"]),
+            owners=Path(environment["MODEL_SYNC_OWNERS"]),
             port=int(environment["MODEL_SYNC_PORT"]),
             mlserver=environment["MLSERVER_URL"].rstrip("/"),
             trusted_types=frozenset(filter(None, environment.get("MODEL_SYNC_TRUSTED_TYPES", "").split(","))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import time
@@ -55,6 +56,7 @@ class Sync:
         self._repository = Repository(settings.models)
         self._confirmed: set[str] = set()
         self._failures: dict[str, tuple[str, float]] = {}
+        self._owned: dict[str, tuple[str, str]] = {}
 
     def look(self) -> None:
         """Look once at the registry and at MLServer, and do what follows."""
@@ -70,6 +72,7 @@ class Sync:
         except requests.RequestException as error:
             problems.append(f"MLServer does not answer: {error}")
         page.SERVER_UP.set(not any(problem.startswith("MLServer") for problem in problems))
+        self._own()
         self._tell("; ".join(problems))
 
     def _converge(self, pinned: dict[str, str], *, fresh: bool) -> None:
@@ -207,6 +210,18 @@ class Sync:
             if environment.is_dir() and environment.name not in needed:
                 shutil.rmtree(environment)
                 environment.with_suffix(".txt").unlink(missing_ok=True)
+
+    def _own(self) -> None:
+        """Record whose the served models are; the file that says so may change while the program runs."""
+        owners = json.loads(self._settings.owners.read_text(encoding="utf-8"))
+        page.WITHOUT_OWNER.clear()
+        for name in self._repository.names():
+            if name not in owners:
+                page.WITHOUT_OWNER.labels(name).set(1)
+                continue
+            use_case, owner = owners[name]
+            if self._owned.get(name) != (use_case, owner) and self._registry.own(name, use_case, owner):
+                self._owned[name] = (use_case, owner)
 
     def _tell(self, problem: str) -> None:
         """Bring the health page and the metrics up to date, and log a change for the better or worse."""
