@@ -8,9 +8,11 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from typer.testing import CliRunner
 
+from components.monitoring.parts import dashboards
 from terrace.catalog import Catalog
 from terrace.cli import COMMANDS, application
 from terrace.schema import stack_schema
@@ -27,8 +29,13 @@ def pages() -> dict[str, str]:
         "cli.md": MADE + "\n".join(command_line()),
         "flavors.md": MADE + "\n".join(flavors(Catalog())),
         "tiers.md": MADE + "\n".join(tiers(TierTable.load())),
-        "stack.schema.json": json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n",
+        "stack.schema.json": _data(stack_schema()),
+        **{f"grafana-{name}.json": _data(dashboards.grafana(name)) for name in dashboards.load()},
     }
+
+
+def _data(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def command_line() -> Iterator[str]:

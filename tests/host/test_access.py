@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import subprocess
 from typing import Any
@@ -12,7 +13,16 @@ import requests
 from tests.host.conftest import Platform
 
 # Everything behind the gateway, with how it answers somebody without an account.
-PATHS = ("/", "/mlflow/", "/feast/health", "/serving/v2/health/live", "/prometheus/", "/alertmanager/", "/dvc/x")
+PATHS = (
+    "/",
+    "/mlflow/",
+    "/feast/health",
+    "/serving/v2/health/live",
+    "/prometheus/",
+    "/alertmanager/",
+    "/dvc/x",
+    "/portal/",
+)
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/mlflow/api/2.0/mlflow/experiments/search?max_results=1"])
@@ -35,17 +45,17 @@ def test_an_account_is_let_in(gateway: requests.Session, outputs: dict[str, Any]
     assert gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + path, timeout=30).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/pipelines/metrics", "/serving/v2/repository/index"])
+@pytest.mark.parametrize("path", ["/pipelines/metrics", "/portal/metrics", "/serving/v2/repository/index"])
 def test_what_is_for_the_machine_alone_is_not_let_through(
     gateway: requests.Session, outputs: dict[str, Any], path: str
 ) -> None:
     assert gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + path, timeout=30).status_code == 404
 
 
-def test_the_index_links_to_every_service(gateway: requests.Session, outputs: dict[str, Any]) -> None:
+def test_the_first_page_links_to_every_service(gateway: requests.Session, outputs: dict[str, Any]) -> None:
     page = gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + "/", timeout=30).text
     for path in ("/mlflow/", "/feast/", "/serving/", "/prometheus/", "/alertmanager/", "/pipelines/"):
-        assert f"<a href={path}>" in page
+        assert re.search(f'<a href="https://[^/"]+{path.rstrip("/")}/?"', page), path
 
 
 def test_the_certificate_is_of_the_environments_own_authority(outputs: dict[str, Any]) -> None:
