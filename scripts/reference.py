@@ -8,10 +8,11 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from typer.testing import CliRunner
 
+from components.monitoring.parts import dashboards
 from terrace.catalog import Catalog
 from terrace.cli import COMMANDS, application
 from terrace.rights import RightsTable
@@ -31,8 +32,13 @@ def pages() -> dict[str, str]:
         "flavors.md": MADE + "\n".join(flavors(Catalog())),
         "tiers.md": MADE + "\n".join(tiers(TierTable.load())),
         "rights.md": MADE + "\n".join(rights(RightsTable.load())),
-        "stack.schema.json": json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n",
+        "stack.schema.json": _data(stack_schema()),
+        **{f"grafana-{name}.json": _data(dashboards.grafana(name)) for name in dashboards.load()},
     }
+
+
+def _data(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def command_line() -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from terrace.notify import unheard
 from terrace.resolve import GENERAL
 from terrace.tiers import Cell, Evidence, TierTable
 
@@ -48,7 +49,7 @@ class CellReport:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A whole blueprint explained."""
+    """A whole blueprint explained; ``unheard`` says which alerts reach nobody."""
 
     env: str
     tier: int
@@ -56,6 +57,7 @@ class Explanation:
     values: tuple[Value, ...]
     cells: tuple[CellReport, ...]
     waivers: tuple[str, ...]
+    unheard: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
         """Return the explanation as JSON data."""
@@ -77,7 +79,13 @@ def explain(blueprint: Blueprint, table: TierTable | None = None, root: Path = R
         if level.waiver
     )
     return Explanation(
-        blueprint.environment, blueprint.tier, blueprint.target, tuple(_values(blueprint)), cells, waivers
+        blueprint.environment,
+        blueprint.tier,
+        blueprint.target,
+        tuple(_values(blueprint)),
+        cells,
+        waivers,
+        unheard(blueprint.spec.notify),
     )
 
 

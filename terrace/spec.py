@@ -6,19 +6,15 @@ import datetime
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
+
+from terrace.notify import Notify
+from terrace.spec_base import PROBLEMS, Model, Problem, SecretReference, UrlOrSecret, refuse
+
+__all__ = ["PROBLEMS", "Model", "PlatformSpec", "Problem", "SecretReference"]
 
 
 def _whole_number(value: Any) -> Any:
@@ -32,8 +28,6 @@ Tier = Annotated[
     int, Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5."), BeforeValidator(_whole_number)
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-
-Url = Annotated[str, Field(pattern=r"^https?://")]
 
 Practice = Literal[
     "ci_cd",
@@ -77,38 +71,6 @@ RiskClass = Literal["minimal", "limited", "high"]
 Profile = Literal["soc2", "gdpr", "hipaa", "iso27001", "eu_ai_act", "nist_ai_rmf"]
 
 
-PROBLEMS = "problems"  # the type of pydantic's error that holds several, each with its own place
-
-
-class Problem(NamedTuple):
-    """What doesn't fit together in a valid part of the spec; ``path`` leads to it from that part."""
-
-    path: tuple[str, ...]
-    text: str
-
-
-def _refuse(problems: list[Problem]) -> None:
-    if problems:
-        text = "; ".join(f"{'.'.join(problem.path)}: {problem.text}" for problem in problems)
-        raise PydanticCustomError(PROBLEMS, "{text}", {"text": text, "problems": problems})
-
-
-class Model(BaseModel):
-    """A part of the spec: immutable, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SecretReference(Model):
-    """A Pulumi config secret, as it stands in the stack file; the program asks Pulumi for its value."""
-
-    secure: str = Field(
-        description="Ciphertext, by `pulumi config set --secret`.",
-        repr=False,
-        json_schema_extra={"pattern": r"^v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$"},
-    )
-
-
 class Waiver(Model):
     """A recorded exception that ends by itself."""
 
@@ -146,7 +108,7 @@ class Team(Model):
 
     @model_validator(mode="after")
     def _members_exist(self) -> Self:
-        _refuse(
+        refuse(
             [
                 Problem(("groups", name, "members"), f"{member!r} is not in team.people")
                 for name, group in self.groups.items()
@@ -195,15 +157,6 @@ class Host(Model):
     connection: Literal["local"] = Field("local", description="How Ansible reaches it; only this machine so far.")
 
 
-def _kind(value: Any) -> str:
-    return "<secret>" if isinstance(value, (dict, SecretReference)) else "<text>"
-
-
-UrlOrSecret = Annotated[
-    Annotated[Url, Tag("<text>")] | Annotated[SecretReference, Tag("<secret>")], Discriminator(_kind)
-]
-
-
 class Network(Model):
     """What stands between the hosts and the package indexes. Its addresses may hold passwords: no error shows them."""
 
@@ -234,13 +187,14 @@ class PlatformSpec(Running):
     practices: Mapping[Practice, PracticeLevel] = Field(
         default_factory=dict, description="Practices raised above, or by a waiver lowered below, the tier."
     )
+    notify: Notify | None = Field(None, description="Whom alerts reach; without it they stay on Alertmanager's page.")
     compliance: tuple[Profile, ...] = Field((), description="Frameworks whose rules are to hold.")
     network: Network = Field(Network(), description="Proxy and private package index.")
     slots: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        _refuse([*self._unknown_owners(), *self._shared_models(), *self._unwaived()])
+        refuse([*self._unknown_owners(), *self._shared_models(), *self._unwaived()])
         return self
 
     def _unknown_owners(self) -> Iterator[Problem]:

@@ -1,8 +1,8 @@
 """Prometheus with Alertmanager and node_exporter.
 
 Provides metrics of every service (each brings its own scrape target), alert rules for services, requests, disks,
-pipelines, and models, and the pages to query them behind the gateway. Leaves out dashboards and receivers outside
-the host.
+pipelines, and models, dashboards and runbooks as console pages behind the gateway, and notices of alerts by mail,
+webhook, and chat. Leaves out shifts and escalation between people.
 
 Upstream: https://prometheus.io/docs/, written for Prometheus 2.31 to 2.53 as Debian and Ubuntu ship them.
 """
@@ -17,6 +17,7 @@ from pydantic import Field
 from components.base import Component, FlavorSpec, Inputs
 from components.gateway import GatewayOutputs
 from components.monitoring import MonitoringOutputs
+from components.monitoring.parts import consoles, notices
 from components.templates import render
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
@@ -65,7 +66,10 @@ def _workload(spec: PrometheusSpec, target: HostTarget, metrics_url: str, alerts
     return Workload(
         name="prometheus",
         artifact=Artifact(packages=("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")),
-        setup=(SetupStep("rules", ("/usr/bin/promtool", "check", "config", "$(CONFIG)/prometheus.yml")),),
+        setup=(
+            SetupStep("rules", ("/usr/bin/promtool", "check", "config", "$(CONFIG)/prometheus.yml")),
+            SetupStep("notices", ("/usr/bin/amtool", "check-config", "$(CONFIG)/alertmanager.yml")),
+        ),
         processes=(
             Process("server", _prometheus_command(spec, metrics_url), memory_mb=2048),
             Process("alertmanager", _alertmanager_command(spec, alerts_url), memory_mb=512),
@@ -78,8 +82,9 @@ def _workload(spec: PrometheusSpec, target: HostTarget, metrics_url: str, alerts
         ),
         files=(
             File("prometheus.yml", _configuration(spec, target)),
-            File("alertmanager.yml", render("monitoring", "alertmanager.yml")),
             File("rules.yaml", RULES.read_text(encoding="utf-8")),
+            *notices.files(target.blueprint.spec.notify),
+            *consoles.files(),
         ),
         probe=Probe("prometheus", "/prometheus/-/ready"),
         routes=(
@@ -108,6 +113,8 @@ def _prometheus_command(spec: PrometheusSpec, external_url: str) -> tuple[str, .
         f"--web.listen-address=127.0.0.1:{spec.port}",
         f"--web.external-url={external_url}",
         "--web.route-prefix=/prometheus",
+        "--web.console.templates=$(CONFIG)/consoles",
+        "--web.console.libraries=$(CONFIG)/consoles",
     )
 
 

@@ -41,6 +41,8 @@ def _print(explanation: Explanation) -> None:
         typer.secho(f"  ({value.origin}: {value.detail})", dim=True)
     for waiver in explanation.waivers:
         typer.secho(f"waived: {waiver}", fg="yellow")
+    for sentence in explanation.unheard:
+        typer.secho(f"note: {sentence}", fg="yellow")
     for title, cells in groupby(explanation.cells, key=lambda cell: cell.title):
         typer.secho(f"\n{title}", bold=True)
         for cell in cells:

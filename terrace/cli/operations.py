@@ -23,6 +23,7 @@ from terrace.errors import InputError
 if TYPE_CHECKING:
     from terrace.engine.passphrase import Passphrase
     from terrace.engine.project import Project
+    from terrace.engine.stack import Stack as EmbeddedStack
     from terrace.spec import Running
 
 
@@ -202,9 +203,14 @@ def _stack(engine: EngineName, project: Project, env: str) -> Stack:
         from terrace.pulumi_cli import PulumiStack
 
         return PulumiStack(project, env, passphrase)
+    return embedded(project, env)
+
+
+def embedded(project: Project, env: str) -> EmbeddedStack:
+    """Return the environment's stack on the embedded engine."""
     from terrace.engine.stack import Stack as EmbeddedStack
 
-    return EmbeddedStack(project, env, passphrase=lambda: passphrase().value)
+    return EmbeddedStack(project, env, passphrase=lambda: _passphrase(project, env).value)
 
 
 def _passphrase(project: Project, env: str) -> Passphrase:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,6 +15,10 @@ from terrace.cli.names import depth, resource_name
 from terrace.cli.progress import QUIET_OPS
 from terrace.engine.model import PropertyChange, ResourceError, Result, Step
 from terrace.errors import OperationError
+from terrace.notify import unheard
+
+if TYPE_CHECKING:
+    from terrace.spec import PlatformSpec
 
 SYMBOLS = {"create": "+", "update": "~", "replace": "+-", "delete": "-", "read": "<", "import": "="}
 COLORS = {"+": typer.colors.GREEN, "~": typer.colors.YELLOW, "+-": typer.colors.MAGENTA, "-": typer.colors.RED}
@@ -145,3 +149,9 @@ def print_endpoints(outputs: Mapping[str, Any]) -> None:
     """Print where the platform's services are reached."""
     for name, url in (outputs.get("endpoints") or {}).items():
         typer.echo(f"  {name:<16} {url}")
+
+
+def print_unheard(spec: PlatformSpec) -> None:
+    """Print whose alerts reach nobody."""
+    for sentence in unheard(spec.notify):
+        typer.secho(f"note: {sentence}", fg=typer.colors.YELLOW)

@@ -37,6 +37,7 @@ def up(
 
     Example: terrace up local --yes
     """
+    from terrace import config
     from terrace.cli import operations, results
 
     options = operations.engine_options(
@@ -58,3 +59,4 @@ def up(
     session.change("up")
     if not as_json:
         results.print_endpoints(session.stack.outputs())
+        results.print_unheard(config.load(session.root, env).spec)

@@ -106,6 +106,12 @@ class Stack:
         shown: dict[str, Any] = reveal(outputs) if show_secrets else mask(outputs)
         return shown
 
+    def encrypt(self, text: str) -> str:
+        """Encrypt a secret for the stack file, which gets an encryption salt where it has none."""
+        store = self._open()
+        store.secure()
+        return store.crypter.encrypt(text)
+
     def resources(self) -> list[ResourceState]:
         """The stack's resources, from the state, secrets masked."""
         deployment, _ = self._open().load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -31,6 +32,7 @@ class HostTarget(Target):
 
     def __init__(self, blueprint: Blueprint, parent: pulumi.Resource) -> None:
         super().__init__(project_facts(blueprint))
+        self.blueprint = blueprint
         self.environment = blueprint.environment
         self._package_index = _address(blueprint, "package_index")
         self._proxy = _address(blueprint, "proxy")
@@ -192,8 +194,13 @@ def _address(blueprint: Blueprint, name: Literal["package_index", "proxy"]) -> p
     value: str | SecretReference | None = getattr(blueprint.network, name)
     if not isinstance(value, SecretReference):
         return value
+    return secret_of_spec("network", name)
+
+
+def secret_of_spec(*path: str) -> pulumi.Output[str]:
+    """Return what the stack file keeps encrypted at ``path`` below `terrace:platform`, a secret output."""
     platform: pulumi.Output[Any] = pulumi.Config("terrace").require_secret_object("platform")
-    return platform.apply(lambda spec: spec["network"][name])
+    return platform.apply(lambda spec: functools.reduce(lambda part, key: part[key], path, spec))
 
 
 def _files(workload: Workload, fill: Fill, *, live: bool) -> list[dict[str, pulumi.Input[str]]]:

@@ -21,6 +21,7 @@ from components.base import Component, Inputs, SlotOutputs
 from components.gateway import GatewayOutputs
 from components.tracking import TrackingOutputs
 from terrace.certificates import _authority, _AuthorityProvider
+from terrace.notify import Notify
 from terrace.password import _PasswordProvider
 from terrace.platform import Platform
 from terrace.spec import Network, SecretReference
@@ -96,6 +97,30 @@ def test_an_encrypted_package_index_reaches_what_downloads(tmp_path: Path) -> No
     assert "UV_DEFAULT_INDEX" not in given["mlflow"]
     plain = [value for role in roles for value in role.get("service_environment", {}).values()]
     assert [value for value in plain if "hush" in value] == []
+
+
+@pytest.fixture
+def encrypted_receivers() -> Iterator[None]:
+    """A configuration with the secrets of `notify`, decrypted."""
+    spec = {"notify": {"email": {"password": "hush-mail"}, "webhook": {"token": "hush-hook"}}}
+    pulumi.runtime.set_all_config({"terrace:platform": json.dumps(spec)}, ["terrace:platform"])
+    yield
+    pulumi.runtime.set_all_config({}, [])
+
+
+@pytest.mark.usefixtures("encrypted_receivers")
+def test_secrets_of_receivers_reach_files_of_their_own(tmp_path: Path) -> None:
+    secret = {"secure": "v1:YWJj:YWJj"}
+    email = {"host": "mail.example.org", "from": "a@b", "to": ["c@d"], "user": "terrace", "password": secret}
+    notify = Notify.model_validate({"email": email, "webhook": {"url": "https://x.example.org", "token": secret}})
+    wanted = blueprint(3, tmp_path)
+    object.__setattr__(wanted, "spec", wanted.spec.model_copy(update={"notify": notify}))
+
+    (role,) = [json.loads(r.inputs["variables"]) for r in plan(wanted) if r.name == "prometheus-service"]
+
+    files = {file["path"]: file["content"] for file in role["service_files"]}
+    assert (files.pop("email-password"), files.pop("webhook-token")) == ("hush-mail", "hush-hook")
+    assert [path for path, content in files.items() if "hush" in content] == []
 
 
 def test_a_component_refuses_a_target_that_it_does_not_support() -> None:

@@ -23,6 +23,8 @@ from terrace.spec import Role
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "test"
 PORT_SHIFT = 10000  # from the default ports to the tests' own
+MAIL_PORT, HOOK_PORT = 15025 + PORT_SHIFT, 15026 + PORT_SHIFT
+RECEIVER_SECRETS = {"password": "mail-pa55word-of-the-tests", "token": "hook-t0ken-of-the-tests"}
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,30 @@ def _ports(shift: int) -> str:
     return "".join(lines)
 
 
+def add_receivers(project: Platform) -> None:
+    """Have alerts sent to a mail server and a webhook on this machine, which tests/host/test_notices.py starts."""
+    secrets = {name: _encrypted(project, value) for name, value in RECEIVER_SECRETS.items()}
+    lines = f"""\
+    notify:
+      email:
+        host: localhost
+        port: {MAIL_PORT}
+        from: terrace@example.org
+        to: [ann@example.org, bob@example.org]
+        ca_file: /etc/terrace/{project.environment}/ca.crt
+        user: terrace
+        password: {secrets["password"]}
+      webhook: {{url: "http://127.0.0.1:{HOOK_PORT}/alerts", token: {secrets["token"]}}}
+"""
+    project.stack_file.write_text(project.stack_file.read_text(encoding="utf-8") + lines, encoding="utf-8")
+
+
+def _encrypted(project: Platform, secret: str) -> str:
+    command = [sys.executable, "-m", "terrace", "encrypt", project.environment, "--project", str(project.root)]
+    done = subprocess.run(command, env=project.variables, input=secret, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests that take the shared platform down after all others."""
     items.sort(key=lambda item: item.path.name == "test_destroy.py")
@@ -134,6 +160,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
         yield _kept_platform(kept)
         return
     project = make_project(tmp_path_factory.mktemp("project"), ENVIRONMENT, PORT_SHIFT)
+    add_receivers(project)
     try:
         project.terrace("up", ENVIRONMENT, "--yes")
         yield project
@@ -147,6 +174,7 @@ def _kept_platform(folder: Path) -> Platform:
     else:
         folder.mkdir()
         project = make_project(folder, ENVIRONMENT, PORT_SHIFT)
+        add_receivers(project)
     project.terrace("up", ENVIRONMENT, "--yes")
     return project
 

@@ -41,6 +41,8 @@ BEYOND_A_SCHEMA += (
     "team.error.unknown_member",
     "flavor.error.not_on",
 )
+BEYOND_A_SCHEMA += ("notify.error.absent", "notify.error.half", "notify.error.in_the", "notify.error.nobody")
+BEYOND_A_SCHEMA += ("notify.error.password_in",)
 NOT_DATA = ("file.error.not", "file.error.tab", "file.error.alias", "file.error.nul", "file.error.two", "key.error.dup")
 NOT_DATA += ("file.error.tag", "file.error.deep", "waiver.error.no_such")
 SCHEMA = stack_schema()

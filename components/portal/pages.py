@@ -1,0 +1,125 @@
+"""The portal: pages made when the platform is, with health and plots asked live from the browser.
+
+Provides one page at the gateway's ``/`` with services and their health, active alerts, plots of the main metrics, use
+cases and their owners, runbooks, and the state of each practice. Leaves out everything that changes something.
+
+Upstream: this project, ``components/portal/programs/portal.py``, on Python's own HTTP server (3.11 or later).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pulumi
+from pydantic import Field
+
+from components.base import Component, FlavorSpec, Inputs
+from components.gateway import GatewayOutputs
+from components.monitoring.parts import consoles, dashboards
+from components.portal import PortalOutputs
+from components.programs import program_files
+from components.templates import render
+from terrace import status
+from terrace.explain import explain
+from terrace.resolve import Blueprint
+from terrace.targets.base import Service
+from terrace.targets.host import HostTarget
+from terrace.tiers import TierTable
+from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, Workload
+
+PATH = "/portal/"
+STATIC = Path(__file__).parent / "static"
+
+
+class PagesSpec(FlavorSpec):
+    """Options of the portal."""
+
+    flavor: Literal["pages"] = "pages"
+    port: int = Field(15070, ge=1024, le=65535, description="TCP port on loopback.")
+
+
+class Pages(Component[PagesSpec, PortalOutputs]):
+    """The portal's service."""
+
+    token: ClassVar[str] = "terrace:portal:Pages"
+    spec_type: ClassVar[type[FlavorSpec]] = PagesSpec
+    requires: ClassVar[tuple[str, ...]] = ("gateway", "monitoring")
+    # All others, so that it comes last and knows every service.
+    uses: ClassVar[tuple[str, ...]] = (
+        "artifact_store",
+        "data_quality",
+        "data_versioning",
+        "database",
+        "feature_store",
+        "pipelines",
+        "registry",
+        "serving",
+        "tracking",
+    )
+    supports: ClassVar[tuple[str, ...]] = ("host",)
+
+    def build(self, spec: PagesSpec, inputs: Inputs) -> PortalOutputs:
+        """Run the portal; it shows itself, too."""
+        target = self.on(HostTarget)
+        url = inputs.of("gateway", GatewayOutputs).url + PATH
+        health = f"http://127.0.0.1:{spec.port}/health"
+        target.services.append(Service("portal", spec.flavor, "portal", url, health, spec.port))
+        target.run(_workload(spec, target), self)
+        return PortalOutputs(url)
+
+
+def _workload(spec: PagesSpec, target: HostTarget) -> Workload:
+    return Workload(
+        name="portal",
+        artifact=Artifact(),
+        processes=(Process("server", ("/usr/bin/python3", "$(CONFIG)/portal.py"), memory_mb=256),),
+        ports=(Port("http", spec.port),),
+        files=(
+            *program_files("portal", "portal.py"),
+            File("status.py", Path(status.__file__).read_text(encoding="utf-8")),
+            File("outputs.json", _services(target).apply(json.dumps)),
+            File("site/index.html", _services(target).apply(lambda known: _page(target.blueprint, known))),
+            File("site/style.css", consoles.asset("style.css")),
+            File("site/charts.js", consoles.asset("charts.js")),
+            File("site/portal.js", (STATIC / "portal.js").read_text(encoding="utf-8")),
+        ),
+        environment={
+            "PORTAL_PORT": str(spec.port),
+            "PORTAL_FOLDER": "$(CONFIG)",
+            "PORTAL_ENVIRONMENT": target.environment,
+            "PORTAL_CA_FILE": target.ca_file,
+        },
+        probe=Probe("http", "/health"),
+        routes=(Route(PATH, "http", auth="gateway", hidden=("metrics",)),),
+        metrics=(Metrics("http"),),
+    )
+
+
+def _services(target: HostTarget) -> pulumi.Output[dict[str, Any]]:
+    """Return what `terrace.status` wants to know, in the form of stack outputs."""
+    blueprint = target.blueprint
+    listed: pulumi.Output[Any] = pulumi.Output.from_input([vars(service) for service in target.services])
+    return listed.apply(lambda known: {"tier": blueprint.tier, "target": blueprint.target, "services": known})
+
+
+def _page(blueprint: Blueprint, outputs: dict[str, Any]) -> str:
+    table = TierTable.load()
+    explanation = explain(blueprint, table)
+    cells: dict[str, list[Any]] = {}
+    for cell in explanation.cells:
+        cells.setdefault(cell.title, []).append(cell)
+    return render(
+        "portal",
+        "index.html",
+        blueprint=blueprint,
+        tier=table.tiers[blueprint.tier],
+        services=outputs["services"],
+        plots=consoles.plots(dashboards.load()["overview"], 3),
+        api=consoles.API,
+        alerts=consoles.alerts(),
+        practices=cells,
+        unheard=explanation.unheard,
+        waivers=explanation.waivers,
+    )

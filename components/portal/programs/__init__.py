@@ -1,0 +1,1 @@
+"""Programs of the portal that run on the host."""

@@ -1,0 +1,62 @@
+"""What every part of the spec is made of: its base class, its errors, and secrets in it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+Url = Annotated[str, Field(pattern=r"^https?://")]
+
+PROBLEMS = "problems"  # the type of pydantic's error that holds several, each with its own place
+
+
+class Problem(NamedTuple):
+    """What doesn't fit together in a valid part of the spec; ``path`` leads to it from that part."""
+
+    path: tuple[str, ...]
+    text: str
+
+
+def refuse(problems: list[Problem]) -> None:
+    """Raise all of ``problems`` as one of pydantic's errors, unless there are none."""
+    if problems:
+        text = "; ".join(f"{'.'.join(problem.path)}: {problem.text}" for problem in problems)
+        raise PydanticCustomError(PROBLEMS, "{text}", {"text": text, "problems": problems})
+
+
+class Model(BaseModel):
+    """A part of the spec: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SecretReference(Model):
+    """A Pulumi config secret, as it stands in the stack file; the program asks Pulumi for its value."""
+
+    secure: str = Field(
+        description="Ciphertext, by `terrace encrypt` or `pulumi config set --secret`.",
+        repr=False,
+        json_schema_extra={"pattern": r"^v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$"},
+    )
+
+
+def _kind(value: Any) -> str:
+    return "<secret>" if isinstance(value, (dict, SecretReference)) else "<text>"
+
+
+UrlOrSecret = Annotated[
+    Annotated[Url, Tag("<text>")] | Annotated[SecretReference, Tag("<secret>")], Discriminator(_kind)
+]
+
+
+def _encrypted(value: Any) -> Any:
+    if isinstance(value, (dict, SecretReference)):
+        return value
+    raise PydanticCustomError(
+        "plain_secret", "it is a secret and stands here in the clear; put in what `terrace encrypt` prints"
+    )
+
+
+Secret = Annotated[SecretReference, BeforeValidator(_encrypted)]
