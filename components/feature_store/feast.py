@@ -89,6 +89,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
             probe=Probe("http", "/health"),
             routes=(Route(PATH, "http", auth="gateway"),),
             metrics=(Metrics("metrics"),),
+            unsaved=(".",),  # what it keeps lies in the database
         )
 
 

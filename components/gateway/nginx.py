@@ -90,6 +90,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account) -> Workload
         },
         probe=Probe("status", "/status", timeout_seconds=30),
         metrics=(Metrics("metrics"),),
+        unsaved=(".",),
     )
 
 

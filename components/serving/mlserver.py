@@ -104,6 +104,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
             routes=(Route(PATH, "http", auth="gateway", hidden=("v2/repository",)),),
             metrics=(Metrics("metrics"), Metrics("sync")),
             downloads=True,
+            unsaved=(".",),  # models come from the registry
         )
 
 

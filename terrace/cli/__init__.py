@@ -14,6 +14,8 @@ COMMANDS = (
     "up",
     "refresh",
     "destroy",
+    "backup",
+    "restore",
     "status",
     "output",
     "explain",

@@ -142,6 +142,8 @@ class HostTarget(Target):
                 **{name: fill(value) for name, value in workload.secrets.items()},
                 **(self._download_variables() if workload.downloads else {}),
             },
+            "service_unsaved": list(workload.unsaved),
+            "service_reads_all": workload.reads_all,
             "service_setup": [
                 {"name": step.name, "command": [fill(word) for word in step.command]} for step in workload.setup
             ],
