@@ -6,10 +6,11 @@ environment: as the service's user, who may read everything, or, for a restore, 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ class Agent:
             text=True,
             cwd="/",
         )
-        with process:
+        with process, _ended_with_us(process):
             if process.stdin and request:
                 process.stdin.write(request.to_json())
             if process.stdin:
@@ -159,3 +160,14 @@ class Agent:
             return OperationError(f"{command} failed", where=where, why=why, fix="Run the same command again.")
         kind = InputError if code == REFUSED else OperationError
         return kind(event["what"], where=where, why=event["why"] or None, fix=event["fix"] or None)
+
+
+@contextlib.contextmanager
+def _ended_with_us(process: subprocess.Popen[str]) -> Iterator[None]:
+    """End the agent when the command is stopped: it has a process group of its own, which Ctrl-C doesn't reach."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise

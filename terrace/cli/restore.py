@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from terrace.cli.errors import FAILED
 from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder, Yes
+
+if TYPE_CHECKING:
+    from terrace.backup import Agent, Request
+    from terrace.cli.operations import Session
 
 PASSWORD = "TERRACE_BACKUP_PASSWORD"  # noqa: S105  # the variable's name
 
@@ -43,10 +47,7 @@ def restore(
     Example: terrace restore prod --from /mnt/backups --password-file old-password
     """
     from terrace import backup as library
-    from terrace import status
-    from terrace.cli import operations, results
-    from terrace.cli.backup import Steps
-    from terrace.cli.status import print_table
+    from terrace.cli import operations
 
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True)
     agent = library.Agent.of(env, session.stack.outputs())
@@ -56,14 +57,22 @@ def restore(
         _print_plan(plan)
     if operations.require_yes(session, "restore", yes=yes):
         operations.ask(f"Replace the data of {env}?")
-    agent.restore(request, Steps(as_json=as_json).show)
+    _carry_out(session, agent, request, plan)
+
+
+def _carry_out(session: Session, agent: Agent, request: Request, plan: Mapping[str, Any]) -> None:
+    from terrace import status
+    from terrace.cli import results
+    from terrace.cli.backup import Steps
+    from terrace.cli.status import print_table
+
+    agent.restore(request, Steps(as_json=session.as_json).show)
     if os.geteuid() != 0:
         session.run("refresh")  # only root sees at once that services wait for `up`
-    result = session.run("up")
-    session.exit_on_failure("up", result)
-    found = status.examine(env, session.stack.outputs())
-    if as_json:
-        results.print_json({"environment": env, "restored": plan, "status": found.document()})
+    session.exit_on_failure("up", session.run("up"))
+    found = status.examine(session.env, session.stack.outputs())
+    if session.as_json:
+        results.print_json({"environment": session.env, "restored": plan, "status": found.document()})
     else:
         print_table(found)
     if not found.healthy:

@@ -77,9 +77,7 @@ class Client:
     def remove(self, kept: Kept) -> None:
         """Leave the platform as it was."""
         self._mlflow.delete(f"{self._url}/mlflow/registered-models/delete", json={"name": NAME}, timeout=60)
-        self._mlflow.post(
-            f"{self._url}/mlflow/experiments/delete", json={"experiment_id": kept.experiment}, timeout=60
-        )
+        self._mlflow.post(f"{self._url}/mlflow/experiments/delete", json={"experiment_id": kept.experiment}, timeout=60)
         _sql(self._outputs, "feast", f'DROP TABLE IF EXISTS "{NAME}"')
         shutil.rmtree(DATA / "artifacts" / "dvc" / NAME, ignore_errors=True)
 

@@ -106,3 +106,17 @@ def test_who_is_not_root_uses_sudo(world: Path, monkeypatch: pytest.MonkeyPatch)
     _answer(world, {"event": "result", "id": "a1"})
     Agent("case", "keeper").back_up()
     assert (world / "sudo").read_text().startswith("sudo -n setpriv --reuid=terrace-case-keeper")
+
+
+def test_an_agent_ends_with_the_command_that_is_stopped(world: Path) -> None:
+    (world / "case" / "launch.py").write_text(
+        f"#!/bin/sh\ntrap 'touch {world}/ended; exit 130' TERM\n"
+        'echo \'{"event": "progress", "step": "files", "percent": 1}\'\nwhile :; do sleep 0.05; done\n'
+    )
+
+    def stop(_step: str, _percent: float | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Agent("case", "keeper").back_up(stop)
+    assert (world / "ended").exists()
