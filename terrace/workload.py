@@ -154,7 +154,9 @@ class Workload:
     """A service with everything that it needs.
 
     ``environment`` is plain, ``secrets`` is not; processes and setup steps see both. ``downloads`` says that it
-    installs Python packages while it runs; the target then gives it the package index and the proxy.
+    installs Python packages while it runs; the target then gives it the package index and the proxy. ``unsaved`` names
+    what a backup leaves out of ``$(DATA)``, by paths in it or patterns: what is made anew by itself, or saved in
+    another way; ``.`` is all of it. ``reads_all`` lets its processes read what every other service keeps.
     """
 
     name: str
@@ -169,6 +171,8 @@ class Workload:
     routes: tuple[Route, ...] = ()
     metrics: tuple[Metrics, ...] = ()
     downloads: bool = False
+    unsaved: tuple[str, ...] = ()
+    reads_all: bool = False
 
     def port(self, name: str) -> int:
         """Return the number of the port called ``name``."""

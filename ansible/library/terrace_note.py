@@ -19,7 +19,7 @@ description:
 options:
   environment: {description: The environment., type: str, required: true}
   entry: {description: Name of the entry., type: str, required: true}
-  made: {description: "What is made: programs, users, paths, and data.", type: dict, required: true}
+  made: {description: "What is made: programs, users, paths, and data; and what of it isn't backed up (C(unsaved)).", type: dict, required: true}
 author: [Terrace]
 """
 
@@ -60,6 +60,7 @@ def main() -> None:
             "Terrace moves no data: set the spec back, or move the folder yourself and run this again."
         )
     noted = {kind: list(dict.fromkeys([*made[kind], *old.get(kind, [])])) for kind in KINDS}
+    noted["unsaved"] = made.get("unsaved", [])
     changed = noted != old
     if changed and not module.check_mode:
         _write(file, json.dumps(noted, indent=4) + "\n")

@@ -30,7 +30,25 @@ class DatabaseAccess:
 
 
 @dataclass(frozen=True)
+class Server:
+    """The server as a whole, for who backs it up: its role ``backup`` may read every database.
+
+    Args:
+        service: The service that runs it.
+        socket: The folder of its socket, where the system user of the service ``backup`` enters as that role.
+        port: Its port, part of the socket's name.
+        resource: Complete once it runs.
+    """
+
+    service: str
+    socket: str
+    port: int
+    resource: pulumi.Resource
+
+
+@dataclass(frozen=True)
 class DatabaseOutputs(SlotOutputs):
     """What the slot gives: ``provision(name, consumer)`` makes one consumer's own role and database."""
 
     provision: Callable[[str, pulumi.Resource], DatabaseAccess]
+    server: Server

@@ -1,8 +1,8 @@
 """PostgreSQL as the platform's relational database.
 
 Provides a cluster of its own under the platform's data folder, reachable on loopback with SCRAM passwords, and
-one role and database per consumer. Leaves out replication and backups: one machine has no second place to put
-them. The distribution's own cluster is never touched.
+one role and database per consumer. Leaves out replication, and backups, which
+the slot ``backup`` makes. The distribution's own cluster is never touched.
 
 Upstream: https://www.postgresql.org/docs/, written for PostgreSQL 14 to 17 as Debian and Ubuntu ship them.
 """
@@ -15,7 +15,7 @@ import pulumi
 from pydantic import Field
 
 from components.base import Component, FlavorSpec, Inputs
-from components.database import DatabaseAccess, DatabaseOutputs
+from components.database import DatabaseAccess, DatabaseOutputs, Server
 from components.programs import program_files
 from components.templates import render
 from terrace.password import Password
@@ -44,7 +44,7 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
     def build(self, spec: PostgresSpec, inputs: Inputs) -> DatabaseOutputs:
         """Run the server and return a way to get a database in it."""
         target = self.on(HostTarget)
-        server = target.run(_workload(spec, target.user("postgres")), self)
+        server = target.run(_workload(spec, target.user("postgres"), target.user("backup")), self)
         url = f"postgresql://127.0.0.1:{spec.port}"
         target.services.append(Service("database", spec.flavor, "postgres", url, url, spec.port))
 
@@ -64,10 +64,12 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
             )
             return DatabaseAccess("127.0.0.1", spec.port, name, name, password, database)
 
-        return DatabaseOutputs(provision)
+        return DatabaseOutputs(
+            provision, Server("postgres", f"{target.data_folder('postgres')}/socket", spec.port, server)
+        )
 
 
-def _workload(spec: PostgresSpec, user: str) -> Workload:
+def _workload(spec: PostgresSpec, user: str, reader: str) -> Workload:
     python = ("/usr/bin/python3", "$(CONFIG)/cluster.py")
     return Workload(
         name="postgres",
@@ -81,7 +83,7 @@ def _workload(spec: PostgresSpec, user: str) -> Workload:
         files=(
             File("postgresql.conf", render("database", "postgresql.conf", **spec.model_dump())),
             File("pg_hba.conf", render("database", "pg_hba.conf")),
-            File("pg_ident.conf", f"exporter {user} exporter\n"),
+            File("pg_ident.conf", f"exporter {user} exporter\nbackup {reader} backup\n"),
             *program_files("database", "cluster.py"),
         ),
         environment={
@@ -91,6 +93,7 @@ def _workload(spec: PostgresSpec, user: str) -> Workload:
         },
         probe=Probe("metrics", "/metrics"),
         metrics=(Metrics("metrics"),),
+        unsaved=(".",),  # a backup holds dumps of it
     )
 
 

@@ -90,6 +90,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
             probe=Probe("http", "/health"),
             routes=(Route(PATH, "http", auth="gateway", slot="feature_store", needs=NEEDS),),
             metrics=(Metrics("metrics"),),
+            unsaved=(".",),  # what it keeps lies in the database
         )
 
 

@@ -118,6 +118,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
         },
         probe=Probe("status", "/status", timeout_seconds=30),
         metrics=(Metrics("metrics"), Metrics("status", "/certificates")),
+        unsaved=(".",),
     )
 
 

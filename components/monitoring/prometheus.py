@@ -97,6 +97,7 @@ def _workload(spec: PrometheusSpec, target: HostTarget, metrics_url: str, alerts
             Metrics("alertmanager", "/alertmanager/metrics"),
             Metrics("node-exporter"),
         ),
+        unsaved=(".",),  # the past isn't worth a copy; alerts come again
     )
 
 

@@ -104,6 +104,7 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
             routes=(Route(PATH, "http", auth="own", body_mb=spec.bundle_mb, hidden=("metrics",)),),
             metrics=(Metrics("http"),),
             downloads=True,
+            unsaved=("uv-cache", "bundles/*/.venv"),
         )
 
 

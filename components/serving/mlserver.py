@@ -113,6 +113,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
             routes=(Route(PATH, "http", auth="gateway", slot="serving", needs=NEEDS, hidden=("v2/repository",)),),
             metrics=(Metrics("metrics"), Metrics("sync")),
             downloads=True,
+            unsaved=(".",),  # models come from the registry
         )
 
 

@@ -15,6 +15,8 @@ COMMANDS = (
     "up",
     "refresh",
     "destroy",
+    "backup",
+    "restore",
     "status",
     "output",
     "explain",

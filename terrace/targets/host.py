@@ -147,6 +147,8 @@ class HostTarget(Target):
                 **{name: fill(value) for name, value in workload.secrets.items()},
                 **(self._download_variables() if workload.downloads else {}),
             },
+            "service_unsaved": list(workload.unsaved),
+            "service_reads_all": workload.reads_all,
             "service_setup": _setup(workload, fill, live=False),
             "service_live_setup": _setup(workload, fill, live=True),
             "service_processes": [

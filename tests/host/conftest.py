@@ -166,6 +166,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
         yield project
     finally:
         project.terrace("destroy", ENVIRONMENT, "--yes", "--delete-data")
+        shutil.rmtree(f"/var/backups/terrace/{ENVIRONMENT}", ignore_errors=True)  # backups outlive a platform
 
 
 def _kept_platform(folder: Path) -> Platform:

@@ -1,0 +1,1 @@
+"""Programs of the slot ``backup``, shipped to the host as plain files."""

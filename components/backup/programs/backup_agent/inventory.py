@@ -1,0 +1,120 @@
+"""What there is to back up: the host's manifest says which folders hold data, and the locks which versions run."""
+
+from __future__ import annotations
+
+import json
+import pwd
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .settings import Settings
+
+FORMAT = 1  # of the inventory that each backup carries
+PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([0-9][^\s;\\]*)")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder with data.
+
+    Args:
+        entry: The manifest's entry that made it, which is the same on every host.
+        path: Where it is.
+        unsaved: Paths and patterns of what is left out.
+    """
+
+    entry: str
+    path: str
+    unsaved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a backup holds; it stands in the backup itself, as ``inventory.json``.
+
+    Args:
+        environment: The environment that it is of.
+        databases: The databases that were dumped.
+        postgres: The server's major version.
+        folders: The folders.
+        users: Number → name of the environment's system users.
+        versions: Service → the version of the software that its data was written by.
+    """
+
+    environment: str
+    databases: tuple[str, ...]
+    postgres: int
+    folders: tuple[Folder, ...]
+    users: Mapping[int, str]
+    versions: Mapping[str, str]
+
+    def to_json(self) -> str:
+        """Return the inventory as text."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Inventory:
+        """Read an inventory.
+
+        Raises:
+            ValueError: It has another format than this program knows.
+        """
+        data: dict[str, Any] = json.loads(text)
+        if data.pop("format") != FORMAT:
+            raise ValueError(f"its inventory is not of format {FORMAT}")
+        folders = tuple(Folder(one["entry"], one["path"], tuple(one["unsaved"])) for one in data.pop("folders"))
+        users = {int(number): name for number, name in data.pop("users").items()}
+        return cls(folders=folders, users=users, databases=tuple(data.pop("databases")), **data)
+
+
+def take(settings: Settings, databases: Iterable[str], postgres: int) -> Inventory:
+    """Look at the host."""
+    return Inventory(
+        settings.environment,
+        tuple(databases),
+        postgres,
+        tuple(folders(settings)),
+        {user.pw_uid: user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(settings.user(""))},
+        versions_of(settings),
+    )
+
+
+def entries(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the manifest's entries by name."""
+    return {file.stem: json.loads(file.read_text()) for file in sorted(settings.manifests.glob("*.json"))}
+
+
+def folders(settings: Settings) -> list[Folder]:
+    """Return the folders with data that can't be made anew."""
+    found = []
+    for name, entry in entries(settings).items():
+        unsaved = tuple(entry.get("unsaved", ()))
+        found += [Folder(name, path, unsaved) for path in entry["data"] if "." not in unsaved]
+    return found
+
+
+def versions_of(settings: Settings) -> dict[str, str]:
+    """Return the version of each Python service, as its lock pins the package of its name."""
+    versions = {}
+    for file in sorted(settings.software.glob("*/requirements.txt")):
+        service = file.parent.name
+        pins = {found[1]: found[2] for line in file.read_text().splitlines() if (found := PIN.match(line))}
+        version = pins.get(service) or pins.get(f"apache-{service}")
+        if version:
+            versions[service] = version
+    return versions
+
+
+def newer(saved: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
+    """Return a line for each service whose data was written by a later version than the present one."""
+    return [
+        f"{service} {version} (here: {present[service]})"
+        for service, version in saved.items()
+        if service in present and _numbers(version) > _numbers(present[service])
+    ]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))

@@ -1,0 +1,162 @@
+"""One restic repository. The password travels in restic's environment, never in an argument."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import AgentError
+
+RESTIC = "/usr/bin/restic"
+TAG = "terrace"
+INCOMPLETE = 3  # restic's exit code for a backup that lacks files which it could not read
+MOST_CHARACTERS = 2000
+
+
+class WrongPassword(AgentError):
+    """The password doesn't open the repository."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository, and how to open it.
+
+    Args:
+        path: Its folder.
+        password: What opens it.
+        cache: Where restic keeps what it has read; None for a reader that leaves no trace: no cache, no lock.
+    """
+
+    path: Path
+    password: str = field(repr=False)
+    cache: Path | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a repository in the folder."""
+        return (self.path / "config").is_file()
+
+    def require(self) -> None:
+        """Check that the repository is there.
+
+        Raises:
+            AgentError: It isn't.
+        """
+        if not self.exists:
+            raise AgentError(
+                f"there is no backup repository in {self.path}",
+                why="the disk isn't mounted, or somebody moved or deleted it",
+                fix="Bring it back, or give `backup` another place.",
+                refused=True,
+            )
+
+    def initialise(self) -> None:
+        """Make the repository."""
+        self._run("init")
+
+    def change_password(self, password: str) -> Repository:
+        """Let the repository be opened by ``password`` alone, and return it that way."""
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:  # mode 0600
+            file.write(password)
+            file.flush()
+            self._run("key", "add", f"--new-password-file={file.name}")
+        changed = Repository(self.path, password, self.cache)
+        for key in json.loads(changed._run("key", "list", "--json")):
+            if not key["current"]:
+                changed._run("key", "remove", key["id"])
+        return changed
+
+    def backup(
+        self, paths: Sequence[str], leave_out: Iterable[str], host: str, on_percent: Callable[[float], None]
+    ) -> dict[str, Any]:
+        """Back up ``paths`` as one snapshot and return restic's summary of it.
+
+        Raises:
+            AgentError: A file that is still there could not be read, or restic failed.
+        """
+        self._run("unlock")  # what a killed backup has left
+        options = ["--json", f"--tag={TAG}", f"--host={host}", *(f"--exclude={path}" for path in leave_out)]
+        summary: dict[str, Any] = {}
+        unread: list[str] = []
+        said: list[str] = []
+        with self._start("backup", *options, "--", *paths, errors=subprocess.STDOUT) as process:
+            for line in process.stdout or ():
+                message = json.loads(line) if line.startswith("{") else {"message_type": "text"}
+                match message["message_type"]:
+                    case "status":
+                        on_percent(float(message.get("percent_done", 0)))
+                    case "summary":
+                        summary = message
+                    case "error" if os.path.lexists(message.get("item", "")):
+                        unread.append(message["item"])
+                    case "text":
+                        said.append(line)
+        if process.returncode not in (0, INCOMPLETE) or not summary:
+            raise self._failure("backup", "".join(said))
+        if unread:
+            raise AgentError(f"{len(unread)} files could not be read", why=", ".join(unread[:5]))
+        return summary
+
+    def forget(self, keep: Mapping[str, int]) -> None:
+        """Delete the snapshots that need not be kept, and the space that only they take."""
+        wanted = [f"--keep-{name}={number}" for name, number in keep.items() if number]
+        self._run("forget", f"--tag={TAG}", "--group-by=", "--prune", *wanted)
+
+    def check(self) -> None:
+        """Check that the repository is whole."""
+        self._run("check")
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """Return restic's record of each snapshot, the oldest first."""
+        found = json.loads(self._run("snapshots", "--json", f"--tag={TAG}") or "null") or []
+        return sorted(found, key=lambda snapshot: str(snapshot["time"]))
+
+    def size(self) -> int:
+        """Return how much space (bytes) the repository takes."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    def restore_size(self, snapshot: str) -> int:
+        """Return how much space (bytes) the files of a snapshot take."""
+        return int(json.loads(self._run("stats", "--json", "--mode=restore-size", snapshot))["total_size"])
+
+    def read(self, snapshot: str, path: str) -> str:
+        """Return a text file of a snapshot."""
+        return self._run("dump", snapshot, path)
+
+    def restore(self, snapshot: str, path: str, into: Path) -> None:
+        """Bring ``path`` of a snapshot back below ``into``, verified."""
+        self._run("restore", snapshot, f"--include={path}", f"--target={into}", "--verify")
+
+    def _start(self, *arguments: str, errors: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        variables = {**os.environ, "RESTIC_REPOSITORY": str(self.path), "RESTIC_PASSWORD": self.password}
+        options = [f"--cache-dir={self.cache}"] if self.cache else ["--no-cache", "--no-lock"]
+        return subprocess.Popen(
+            [RESTIC, *options, *arguments],
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+
+    def _run(self, *arguments: str) -> str:
+        process = self._start(*arguments)
+        output, error = process.communicate()
+        if process.returncode != 0:
+            raise self._failure(arguments[0], error)
+        return output
+
+    def _failure(self, command: str, error: str) -> AgentError:
+        if "wrong password or no key found" in error:
+            return WrongPassword(
+                f"the password doesn't open the backups in {self.path}",
+                fix="Give the one that they were made with.",
+                refused=True,
+            )
+        return AgentError(f"restic {command} failed in {self.path}", why=error.strip()[-MOST_CHARACTERS:])

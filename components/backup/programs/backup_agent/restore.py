@@ -1,0 +1,281 @@
+"""Brings a backup back. Everything that can be refused is, before anything is touched.
+
+New files and databases are put together beside the old ones and take their places at once, so each is either the old
+or the new one whenever this is killed; running it again does it all again.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import inventory
+from .databases import Server
+from .errors import AgentError
+from .inventory import Folder, Inventory
+from .job import Say, own_repository
+from .records import Records
+from .restic import Repository, WrongPassword
+from .settings import Settings
+
+SYSTEMD = Path("/run/systemd/system")
+SHARED = {"base-base", "host-host"}  # the manifest's entries of what holds no data
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to bring back.
+
+    Args:
+        place: A folder with repositories, or a repository; None for this host's own.
+        snapshot: The beginning of a backup's id; None for the last one.
+        password: What opens it; None for this host's own.
+    """
+
+    place: str | None = None
+    snapshot: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A backup that can be brought back, and what of it will be.
+
+    Args:
+        repository: The repository that it lies in.
+        snapshot: restic's record of it.
+        root: The staging folder inside of it.
+        saved: What it holds.
+        databases: The databases that will be replaced.
+        folders: The folder in the backup → the present one that it replaces.
+        left_out: What it holds and this platform has no place for.
+    """
+
+    repository: Repository
+    snapshot: dict[str, Any]
+    root: str
+    saved: Inventory
+    databases: tuple[str, ...]
+    folders: dict[str, Folder]
+    left_out: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return what a person decides by."""
+        return {
+            "repository": str(self.repository.path),
+            "id": self.snapshot["short_id"],
+            "time": self.snapshot["time"],
+            "environment": self.saved.environment,
+            "databases": list(self.databases),
+            "folders": [folder.path for folder in self.folders.values()],
+            "left_out": list(self.left_out),
+        }
+
+
+def make_plan(settings: Settings, request: Request) -> Plan:
+    """Find the backup and see that it can be brought back; touches nothing.
+
+    Raises:
+        AgentError: It can't.
+    """
+    repository = _open(settings, request)
+    snapshot = _choose(repository, request.snapshot)
+    root = next(path for path in snapshot["paths"] if path.endswith("/staging"))
+    try:
+        saved = Inventory.from_json(repository.read(snapshot["id"], f"{root}/inventory.json"))
+    except ValueError as error:
+        raise _unreadable(str(error)) from None
+    server = Server.as_owner(settings)
+    _check_versions(settings, saved, server.version())
+    present = server.databases()
+    folders = {folder.entry: folder for folder in inventory.folders(settings)}
+    plan = Plan(
+        repository,
+        snapshot,
+        root,
+        saved,
+        tuple(name for name in saved.databases if name in present),
+        {folder.path: folders[folder.entry] for folder in saved.folders if folder.entry in folders},
+        (
+            *(f"database {name}" for name in saved.databases if name not in present),
+            *(folder.path for folder in saved.folders if folder.entry not in folders),
+        ),
+    )
+    _check_space(settings, plan)
+    return plan
+
+
+def _open(settings: Settings, request: Request) -> Repository:
+    """Return the first repository that the password opens, the newest first."""
+    password = request.password or settings.password
+    if request.place is None:
+        path = own_repository(settings).path
+        candidates = [Repository(path, password)]
+    else:
+        root = Path(request.place)
+        if not root.is_dir():
+            raise AgentError(f"there is no folder {root}", fix="Mount it, or name another one.", refused=True)
+        paths = [root, *_newest_first(root), *_newest_first(root / settings.environment)]
+        candidates = [Repository(path, password) for path in paths]
+    found = [repository for repository in candidates if repository.exists]
+    if not found:
+        candidates[0].require()
+    for repository in found:
+        try:
+            repository.snapshots()
+        except WrongPassword:
+            continue
+        return repository
+    raise AgentError(
+        f"the password opens none of the backups in {request.place or found[0].path}",
+        why=", ".join(repository.path.name for repository in found),
+        fix="Give the one that they were made with; it was in the old platform's `terrace output … credentials`.",
+        refused=True,
+    )
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+
+
+def _choose(repository: Repository, wanted: str | None) -> dict[str, Any]:
+    snapshots = repository.snapshots()
+    matching = [one for one in snapshots if one["id"].startswith(wanted or "")]
+    if not snapshots or (wanted and len(matching) != 1):
+        known = ", ".join(f"{one['short_id']} of {one['time'][:16]}" for one in snapshots)
+        what = f"there is no backup {wanted}" if wanted else "there is no backup"
+        raise AgentError(f"{what} in {repository.path}", fix=f"One of: {known}" if known else "", refused=True)
+    return matching[-1]
+
+
+def _check_versions(settings: Settings, saved: Inventory, postgres: int) -> None:
+    problems = inventory.newer(saved.versions, inventory.versions_of(settings))
+    if saved.postgres > postgres:
+        problems.append(f"PostgreSQL {saved.postgres} (here: {postgres})")
+    if problems:
+        raise _unreadable("it was written by later versions: " + ", ".join(problems))
+
+
+def _unreadable(why: str) -> AgentError:
+    fix = "Bring the platform to these versions first, or choose an earlier backup."
+    return AgentError("this platform can't read that backup", why=why, fix=fix, refused=True)
+
+
+def _check_space(settings: Settings, plan: Plan) -> None:
+    """Check that the new files fit beside the old ones; on one disk all of them are counted."""
+    needed = plan.repository.restore_size(plan.snapshot["id"])
+    free = shutil.disk_usage(settings.data).free
+    if needed > free:
+        why = f"{needed / 2**30:.1f} GiB are needed beside what is there, {free / 2**30:.1f} GiB are free"
+        raise AgentError("the disk is too full to restore", why=why, fix="Make space.", refused=True)
+
+
+def restore(settings: Settings, request: Request, say: Say) -> dict[str, Any]:
+    """Bring the backup back. The services stay stopped: the next `up` prepares and starts them.
+
+    Raises:
+        AgentError: It can't be brought back, or something failed half-way.
+    """
+    with Records(settings).alone():
+        plan = make_plan(settings, request)
+        dumps = settings.data / "restore"
+        _empty(dumps)
+        say("reading")
+        plan.repository.restore(plan.snapshot["id"], plan.root, dumps)
+        for saved, folder in plan.folders.items():
+            say(f"reading {folder.path}")
+            new = _beside(folder)
+            _empty(new)
+            plan.repository.restore(plan.snapshot["id"], saved, new)
+            _give(settings, new, plan.saved)
+        say("stopping services")
+        _stop_services(settings)
+        server = Server.as_owner(settings)
+        for name in plan.databases:
+            say(f"database {name}")
+            server.restore(name, Path(f"{dumps}{plan.root}/{name}.dump"))
+        for saved, folder in plan.folders.items():
+            say(f"files {folder.path}")
+            _swap(folder, Path(f"{_beside(folder)}{saved}"))
+        shutil.rmtree(dumps)
+        return plan.document()
+
+
+def _beside(folder: Folder) -> Path:
+    path = Path(folder.path)
+    return path.with_name(f".{path.name}.restored")
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.parent.exists():
+        folder.parent.mkdir()
+        folder.parent.chmod(0o755)
+    folder.mkdir(mode=0o700)
+
+
+def _give(settings: Settings, root: Path, saved: Inventory) -> None:
+    """Give what was restored to the users that have the saved ones' names here; their numbers may differ.
+
+    What belongs to nobody here becomes root's: its number may be somebody else's.
+    """
+    numbers = {number: _number(settings, name, saved) for number, name in saved.users.items()}
+    for folder, folders, files in os.walk(root):
+        for path in (Path(folder), *(Path(folder, name) for name in (*folders, *files))):
+            number = numbers.get(path.lstat().st_uid, 0)
+            os.chown(path, number, pwd.getpwuid(number).pw_gid, follow_symlinks=False)
+
+
+def _number(settings: Settings, name: str, saved: Inventory) -> int:
+    here = settings.user(name.removeprefix(f"terrace-{saved.environment}-"))
+    try:
+        return pwd.getpwnam(here).pw_uid
+    except KeyError:
+        return 0
+
+
+def _swap(folder: Folder, new: Path) -> None:
+    old = _beside(folder) / "old"
+    if Path(folder.path).exists():
+        Path(folder.path).rename(old)
+    new.rename(folder.path)
+    shutil.rmtree(_beside(folder))
+
+
+def _stop_services(settings: Settings) -> None:
+    """Stop all that may hold data, and let the next `up` prepare and start it anew: its marks and stamps go."""
+    kept = {f"service-{name}" for name in (settings.service, settings.database_service)}
+    stopped = {name: entry for name, entry in inventory.entries(settings).items() if name not in kept | SHARED}
+    for name in stopped:
+        (settings.manifests / f"{name}.converged").unlink(missing_ok=True)
+        if name.startswith("service-"):
+            shutil.rmtree(settings.software / name.removeprefix("service-") / "setup", ignore_errors=True)
+    programs = [program for entry in stopped.values() for program in entry["programs"]]
+    done = subprocess.run(_stop_command(settings, programs), capture_output=True, text=True, check=False)
+    running = _running(settings, programs)
+    if running:
+        raise AgentError(f"{', '.join(running)} did not stop", why=(done.stderr or done.stdout).strip())
+
+
+def _stop_command(settings: Settings, programs: Iterable[str]) -> list[str]:
+    if SYSTEMD.is_dir():
+        return ["systemctl", "stop", *(f"{program}.service" for program in programs)]
+    return ["supervisorctl", "-c", str(settings.configuration / "supervisor" / "supervisord.conf"), "stop", *programs]
+
+
+def _running(settings: Settings, programs: Iterable[str]) -> list[str]:
+    if SYSTEMD.is_dir():
+        asked = [(name, ["systemctl", "is-active", "--quiet", f"{name}.service"]) for name in programs]
+    else:
+        supervisor = str(settings.configuration / "supervisor" / "supervisord.conf")
+        asked = [(name, ["supervisorctl", "-c", supervisor, "status", name]) for name in programs]
+    # Both answer 0 for a program that runs.
+    return [
+        name for name, command in asked if subprocess.run(command, capture_output=True, check=False).returncode == 0
+    ]

@@ -1,0 +1,83 @@
+"""The agent's settings, from environment variables that the platform writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to back up, where to, and when.
+
+    Args:
+        environment: The platform's environment.
+        service: Name of the agent's own service.
+        place: The folder that holds the repositories.
+        password: What opens the repository.
+        data: The agent's own folder.
+        at: Local time of day of the nightly backup, ``HH:MM``.
+        keep: How many backups stay, by restic's names: ``last``, ``daily``, ``weekly``.
+        include: Further files and folders.
+        socket: Folder of the PostgreSQL server's socket.
+        database_port: Its port, part of the socket's name.
+        database_service: The service that runs it.
+        port: TCP port of the metrics on loopback.
+        manifests: The folder of the host's manifest.
+        configuration: The folder of the services' configuration.
+        software: The folder of the services' software.
+    """
+
+    environment: str
+    service: str
+    place: Path
+    password: str = field(repr=False)
+    data: Path
+    at: str
+    keep: Mapping[str, int]
+    include: tuple[str, ...]
+    socket: str
+    database_port: int
+    database_service: str
+    port: int
+    manifests: Path
+    configuration: Path
+    software: Path
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises:
+            KeyError: A variable is missing (a defect of the flavor).
+        """
+        name = environment["BACKUP_ENVIRONMENT"]
+        configuration = Path("/etc/terrace", name)
+        return cls(
+            environment=name,
+            service=environment["BACKUP_SERVICE"],
+            place=Path(environment["BACKUP_PLACE"]),
+            password=environment["BACKUP_PASSWORD"],
+            data=Path(environment["BACKUP_DATA"]),
+            at=environment["BACKUP_AT"],
+            keep=json.loads(environment["BACKUP_KEEP"]),
+            include=tuple(json.loads(environment["BACKUP_INCLUDE"])),
+            socket=environment["BACKUP_SOCKET"],
+            database_port=int(environment["BACKUP_DATABASE_PORT"]),
+            database_service=environment["BACKUP_DATABASE_SERVICE"],
+            port=int(environment["BACKUP_PORT"]),
+            manifests=configuration / "manifest.d",
+            configuration=configuration,
+            software=Path("/opt/terrace", name),
+        )
+
+    @property
+    def staging(self) -> Path:
+        """Where dumps and the inventory are put for restic to take."""
+        return self.data / "staging"
+
+    def user(self, service: str) -> str:
+        """Return the system user of a service."""
+        return f"terrace-{self.environment}-{service}"

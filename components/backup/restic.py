@@ -1,0 +1,105 @@
+"""Backups by restic: encrypted, deduplicated, and checked, in a folder at another place.
+
+Provides a backup every night and on demand: dumps of all databases, the folders of services and artifacts, and the
+configuration with the environment's CA; with retention, a check of the whole repository, metrics, and a restore that
+replaces data at once or not at all (``terrace backup``, ``terrace restore``). Leaves out metrics of the past, what
+services make anew by themselves, Pulumi's state, which lies at its own backend, and places behind a network, which
+can be mounted.
+
+Upstream: https://restic.readthedocs.io/, written for restic 0.14 to 0.16 as Debian and Ubuntu ship them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from components.backup import BackupOutputs
+from components.base import Account, Component, FlavorSpec, Inputs
+from components.database import DatabaseOutputs, Server
+from components.programs import program_files
+from terrace.password import Password
+from terrace.targets.base import Service
+from terrace.targets.host import HostTarget
+from terrace.workload import Artifact, Metrics, Port, Probe, Process, SetupStep, Workload
+
+NAME = "backup"
+AbsolutePath = Annotated[str, Field(pattern=r"^/[\w./-]+$")]
+
+
+class ResticSpec(FlavorSpec):
+    """Options of the backups."""
+
+    flavor: Literal["restic"] = "restic"
+    place: AbsolutePath = Field(
+        "/var/backups/terrace",
+        description="The folder that backups are kept in: a disk of its own, or one of another machine, mounted here.",
+    )
+    at: str = Field(
+        "02:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="When the nightly backup starts, in local time."
+    )
+    keep_last: int = Field(3, ge=1, le=1000, description="How many of the last backups stay, whatever their day.")
+    keep_daily: int = Field(7, ge=0, le=1000, description="For how many days the last backup of each stays.")
+    keep_weekly: int = Field(5, ge=0, le=1000, description="For how many weeks the last backup of each stays.")
+    include: tuple[AbsolutePath, ...] = Field(
+        (), description="Further files and folders to back up, such as the project's; `terrace restore` leaves them."
+    )
+    port: int = Field(15070, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
+    memory_mb: int = Field(2048, ge=512, description="Most memory (MiB) of one process.")
+
+
+class Restic(Component[ResticSpec, BackupOutputs]):
+    """The nightly backup's service."""
+
+    token: ClassVar[str] = "terrace:backup:Restic"
+    spec_type: ClassVar[type[FlavorSpec]] = ResticSpec
+    requires: ClassVar[tuple[str, ...]] = ("database",)
+    supports: ClassVar[tuple[str, ...]] = ("host",)
+
+    def build(self, spec: ResticSpec, inputs: Inputs) -> BackupOutputs:
+        """Make the place and run the service; what there is to back up it finds in the host's manifest."""
+        target = self.on(HostTarget)
+        server = inputs.of("database", DatabaseOutputs).server
+        account = Account(NAME, Password("backup-repository", self).value)
+        place = target.role(
+            "backup_place", NAME, {"backup_place_path": spec.place, "backup_place_owner": NAME}, parent=self
+        )
+        workload = _workload(spec, target.environment, server, account)
+        target.run(workload, self, after=[place, server.resource])
+        probe = target.address(workload, "http") + "/health"
+        target.services.append(Service("backup", spec.flavor, NAME, f"file://{spec.place}", probe, spec.port))
+        return BackupOutputs(account)
+
+
+def _workload(spec: ResticSpec, environment: str, server: Server, account: Account) -> Workload:
+    agent = ("/usr/bin/python3", "-m", "backup_agent")
+    keep = {"last": spec.keep_last, "daily": spec.keep_daily, "weekly": spec.keep_weekly}
+    return Workload(
+        name=NAME,
+        artifact=Artifact(packages=("restic", "postgresql-client")),
+        setup=(SetupStep("repository", (*agent, "init")),),
+        processes=(Process("server", (*agent, "serve"), spec.memory_mb),),
+        ports=(Port("http", spec.port),),
+        files=program_files("backup", "backup_agent"),
+        environment={
+            "PYTHONPATH": "$(CONFIG)",
+            "BACKUP_ENVIRONMENT": environment,
+            "BACKUP_SERVICE": NAME,
+            "BACKUP_PLACE": f"{spec.place}/{environment}",
+            "BACKUP_DATA": "$(DATA)",
+            "BACKUP_AT": spec.at,
+            "BACKUP_KEEP": json.dumps(keep),
+            "BACKUP_INCLUDE": json.dumps(spec.include),
+            "BACKUP_SOCKET": server.socket,
+            "BACKUP_DATABASE_PORT": str(server.port),
+            "BACKUP_DATABASE_SERVICE": server.service,
+            "BACKUP_PORT": str(spec.port),
+        },
+        secrets={"BACKUP_PASSWORD": account.password},
+        probe=Probe("http", "/health", timeout_seconds=30),
+        metrics=(Metrics("http"),),
+        unsaved=(".",),
+        reads_all=True,
+    )

@@ -1,0 +1,99 @@
+"""`terrace restore`: bring a backup back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from terrace.cli.errors import FAILED
+from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder, Yes
+
+if TYPE_CHECKING:
+    from terrace.backup import Agent, Request
+    from terrace.cli.operations import Session
+
+PASSWORD = "TERRACE_BACKUP_PASSWORD"  # noqa: S105  # the variable's name
+
+
+def restore(
+    env: Environment = "local",
+    project: ProjectFolder = None,
+    engine: Engine = None,
+    place: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="PLACE", help="A folder with backups. [default: the platform's own]"),
+    ] = None,
+    snapshot: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which backup, by its id. [default: the last one]")
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"Holds the password of another platform's backups; or set {PASSWORD}. [default: the platform's own]",
+        ),
+    ] = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replace databases and files by those of a backup, and start all services on them.
+
+    The platform has to be up; on a new machine, bring it up first.
+
+    Example: terrace restore prod --from /mnt/backups --password-file old-password
+    """
+    from terrace import backup as library
+    from terrace.cli import operations
+
+    session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True)
+    agent = library.Agent.of(env, session.stack.outputs())
+    request = library.Request(str(place.resolve()) if place else None, snapshot, _password(password_file))
+    plan = agent.plan(request)
+    if not as_json:
+        _print_plan(plan)
+    if operations.require_yes(session, "restore", yes=yes):
+        operations.ask(f"Replace the data of {env}?")
+    _carry_out(session, agent, request, plan)
+
+
+def _carry_out(session: Session, agent: Agent, request: Request, plan: Mapping[str, Any]) -> None:
+    from terrace import status
+    from terrace.cli import results
+    from terrace.cli.backup import Steps
+    from terrace.cli.status import print_table
+
+    agent.restore(request, Steps(as_json=session.as_json).show)
+    if os.geteuid() != 0:
+        session.run("refresh")  # only root sees at once that services wait for `up`
+    session.exit_on_failure("up", session.run("up"))
+    found = status.examine(session.env, session.stack.outputs())
+    if session.as_json:
+        results.print_json({"environment": session.env, "restored": plan, "status": found.document()})
+    else:
+        print_table(found)
+    if not found.healthy:
+        raise typer.Exit(FAILED)
+
+
+def _password(file: Path | None) -> str | None:
+    from terrace.errors import InputError
+
+    if file is None:
+        return os.environ.get(PASSWORD)
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InputError("the password can't be read", where=str(file), why=error.strerror) from None
+
+
+def _print_plan(plan: Mapping[str, Any]) -> None:
+    typer.echo(f"backup {plan['id']} of {plan['environment']}, made {plan['time'][:19]}, in {plan['repository']}")
+    typer.echo(f"  replaces the databases {', '.join(plan['databases'])}")
+    for folder in plan["folders"]:
+        typer.echo(f"  replaces {folder}")
+    for left in plan["left_out"]:
+        typer.echo(f"  leaves out {left}: this platform has no place for it")

@@ -1,0 +1,203 @@
+"""A backup comes back whole, is refused before anything is touched, and survives being cut short."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.backup.programs.backup_agent import job, restore
+from components.backup.programs.backup_agent.errors import AgentError
+from components.backup.programs.backup_agent.restore import Request
+from tests.components.backup_world import World
+
+
+def _quiet(_step: str, percent: float | None = None) -> None:
+    """Show nothing."""
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A host with one backup, whose data is damaged then."""
+    world = World(tmp_path, monkeypatch)
+    job.initialise(world.settings)
+    job.back_up(world.settings, _quiet)
+    (world.databases / "mlflow").write_text("damaged")
+    (world.timer / "file").write_text("damaged")
+    (world.timer / "later").write_text("made after the backup")
+    shutil.rmtree(world.artifacts)
+    return world
+
+
+def _refusal(world: World, request: Request = Request()) -> AgentError:  # noqa: B008  # it is immutable
+    before = sorted(world.root.rglob("*"))
+    with pytest.raises(AgentError) as raised:
+        restore.restore(world.settings, request, _quiet)
+    assert raised.value.refused
+    touched = {path for path in {*before} ^ {*world.root.rglob("*")} if path.name != "log"}
+    assert touched == set(), "nothing was touched"
+    assert (world.databases / "mlflow").read_text() == "damaged"
+    return raised.value
+
+
+def test_databases_and_folders_are_what_they_were(world: World) -> None:
+    done = restore.restore(world.settings, Request(), _quiet)
+    assert (world.databases / "mlflow").read_text() == "rows of mlflow"
+    assert sorted(one.name for one in world.databases.iterdir()) == ["feast", "mlflow"]
+    assert (world.timer / "file").read_text() == "file of service-timer"
+    assert not (world.timer / "later").exists(), "exactly what the backup holds"
+    assert (world.artifacts / "file").read_text() == "file of artifact_folder-mlflow"
+    assert done["databases"] == ["feast", "mlflow"]
+    assert list((world.root / "data").rglob("*.restored")) == []
+    assert not (world.settings.data / "restore").exists()
+
+
+def test_services_stop_first_and_are_prepared_anew_by_the_next_up(world: World) -> None:
+    stamp = world.settings.software / "timer" / "setup" / "step"
+    stamp.parent.mkdir(parents=True)
+    stamp.touch()
+    restore.restore(world.settings, Request(), _quiet)
+    log = world.log()
+    (stop,) = [number for number, line in enumerate(log) if line.endswith("stop programs-timer")]
+    assert stop < next(number for number, line in enumerate(log) if line.startswith("pg_restore"))
+    assert not stamp.exists()
+    marks = {path.stem for path in world.settings.manifests.glob("*.converged")}
+    assert marks == {"service-postgres", "service-backup"}, "these two keep running"
+
+
+def test_a_service_that_does_not_stop_ends_it_before_data_is_replaced(world: World) -> None:
+    world.fails.write_text("stop")
+    with pytest.raises(AgentError, match="programs-timer did not stop"):
+        restore.restore(world.settings, Request(), _quiet)
+    assert (world.databases / "mlflow").read_text() == "damaged"
+
+
+def test_what_was_cut_short_is_done_by_running_it_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restore, "_swap", die)
+        with pytest.raises(KeyboardInterrupt):
+            restore.restore(world.settings, Request(), _quiet)
+    (world.databases / "terrace_restored").write_text("left by a restore that was killed")
+    restore.restore(world.settings, Request(), _quiet)
+    assert (world.artifacts / "file").read_text() == "file of artifact_folder-mlflow"
+    assert sorted(one.name for one in world.databases.iterdir()) == ["feast", "mlflow"]
+
+
+def test_a_dump_that_cannot_be_read_leaves_the_old_database(world: World) -> None:
+    world.fails.write_text("pg_restore")
+    with pytest.raises(AgentError, match="pg_restore failed"):
+        restore.restore(world.settings, Request(), _quiet)
+    assert (world.databases / "mlflow").read_text() == "damaged"
+
+
+def test_what_this_platform_has_no_place_for_is_left_out_and_named(world: World) -> None:
+    (world.databases / "feast").unlink()
+    (world.settings.manifests / "service-timer.json").unlink()
+    plan = restore.make_plan(world.settings, Request()).document()
+    assert (plan["databases"], plan["folders"]) == (["mlflow"], [str(world.artifacts)])
+    assert plan["left_out"] == ["database feast", str(world.timer)]
+
+
+def test_an_earlier_backup_can_be_chosen(world: World) -> None:
+    world.artifacts.mkdir()
+    job.back_up(world.settings, _quiet)
+    assert restore.make_plan(world.settings, Request()).document()["id"] == "000002ab"
+    first = restore.make_plan(world.settings, Request(snapshot="000001")).document()["id"]
+    assert first == "000001ab"
+    error = _refusal(world, Request(snapshot="9"))
+    assert "there is no backup 9" in error.what
+    assert "000001ab of 2026-01-01T02:30, 000002ab of" in error.fix
+
+
+def test_another_machines_backups_are_found_by_place_and_password(world: World) -> None:
+    place = world.root / "mounted"
+    shutil.copytree(world.settings.place, place / "case")
+    fresh = world.other_settings(password="another", data=world.root / "fresh", place=world.root / "second")
+    fresh.data.mkdir()
+    job.initialise(fresh)
+    restore.restore(fresh, Request(str(place), None, "pass"), _quiet)
+    assert (world.databases / "mlflow").read_text() == "rows of mlflow"
+
+
+def _gone(world: World) -> Request:
+    world.settings.place.rename(world.root / "away")
+    return Request()
+
+
+def _later(world: World) -> Request:
+    world.lock("mlflow", "3.16.9")
+    return Request()
+
+
+def _full(world: World) -> Request:
+    world.size.write_text(str(2**60))
+    return Request()
+
+
+def _empty(world: World) -> Request:
+    (world.root / "nothing").mkdir()
+    return Request(str(world.root / "nothing"))
+
+
+def _emptied(world: World) -> Request:
+    for snapshot in world.settings.place.glob("*/snapshots/*"):
+        shutil.rmtree(snapshot)
+    return Request()
+
+
+def _format(world: World) -> Request:
+    for file in world.settings.place.rglob("inventory.json"):
+        file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
+    return Request()
+
+
+def _postgres(world: World) -> Request:
+    for file in world.settings.place.rglob("inventory.json"):
+        file.write_text(file.read_text().replace('"postgres": 15', '"postgres": 16'))
+    return Request()
+
+
+@pytest.mark.parametrize(
+    ("arrange", "what"),
+    [
+        (_gone, "there is no backup repository in"),
+        (lambda world: Request(str(world.root / "unmounted")), "there is no folder"),
+        (_empty, "there is no backup repository in"),
+        (_emptied, "there is no backup in"),
+        (lambda _world: Request(password="wrong"), "the password opens none of the backups in"),
+        (_later, "it was written by later versions: mlflow 3.17.2 (here: 3.16.9)"),
+        (_postgres, "it was written by later versions: PostgreSQL 16 (here: 15)"),
+        (_format, "its inventory is not of format 1"),
+        (_full, "the disk is too full to restore"),
+    ],
+)
+def test_it_is_refused_before_anything_is_touched(world: World, arrange: Callable[[World], Request], what: str) -> None:
+    request = arrange(world)
+    assert what in str(_refusal(world, request))
+
+
+def test_files_of_users_that_are_not_here_become_roots(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    owners: list[int] = []
+    monkeypatch.setattr(restore.os, "chown", lambda _path, number, _group, **_options: owners.append(number))
+    monkeypatch.setattr(restore.pwd, "getpwnam", _nobody)
+    restore.restore(world.settings, Request(), _quiet)
+    assert owners
+    assert set(owners) == {0}
+
+
+def _nobody(name: str) -> None:
+    raise KeyError(name)
+
+
+def test_under_systemd_its_units_are_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    (world.root / "systemd").mkdir()
+    program = world.root / "bin" / "systemctl"
+    program.write_text(f'#!/bin/sh\necho "systemctl $*" >> {world.root}/log\n[ "$1" = stop ]\n')
+    program.chmod(0o755)
+    restore.restore(world.settings, Request(), _quiet)
+    assert "systemctl stop programs-timer.service" in world.log()
