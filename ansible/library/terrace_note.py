@@ -19,7 +19,10 @@ description:
 options:
   environment: {description: The environment., type: str, required: true}
   entry: {description: Name of the entry., type: str, required: true}
-  made: {description: "What is made: programs, users, paths, and data; and what of it isn't backed up (C(unsaved)).", type: dict, required: true}
+  made:
+    description: "What is made: programs, users, paths, and data; and what of these no backup holds (C(unsaved))."
+    type: dict
+    required: true
 author: [Terrace]
 """
 

@@ -46,7 +46,7 @@ class ResticSpec(FlavorSpec):
     include: tuple[AbsolutePath, ...] = Field(
         (), description="Further files and folders to back up, such as the project's; `terrace restore` leaves them."
     )
-    port: int = Field(15070, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
+    port: int = Field(15060, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
     memory_mb: int = Field(2048, ge=512, description="Most memory (MiB) of one process.")
 
 
