@@ -18,7 +18,7 @@ class Registry:
         self._session.verify = connection["TERRACE_CA_FILE"]
         self._session.auth = (connection["MLFLOW_TRACKING_USERNAME"], connection["MLFLOW_TRACKING_PASSWORD"])
 
-    def call(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+    def call(self, method: str, path: str, /, **content: Any) -> dict[str, Any]:
         """Call ``/api/2.0/mlflow/<path>`` and return its answer."""
         given: dict[str, Any] = {"params": content} if method == "GET" else {"json": content}
         url = f"{self._url}/api/2.0/mlflow/{path}"
