@@ -27,9 +27,10 @@ from terrace.resolve import Blueprint
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
 from terrace.tiers import TierTable
-from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, Workload
+from terrace.workload import READING, Artifact, File, Metrics, Need, Port, Probe, Process, Route, Workload
 
 PATH = "/portal/"
+NEEDS = (Need("read", READING),)
 STATIC = Path(__file__).parent / "static"
 
 
@@ -48,6 +49,7 @@ class Pages(Component[PagesSpec, PortalOutputs]):
     requires: ClassVar[tuple[str, ...]] = ("gateway", "monitoring")
     # All others, so that it comes last and knows every service.
     uses: ClassVar[tuple[str, ...]] = (
+        "backup",
         "artifact_store",
         "data_quality",
         "data_versioning",
@@ -92,7 +94,9 @@ def _workload(spec: PagesSpec, target: HostTarget) -> Workload:
             "PORTAL_CA_FILE": target.ca_file,
         },
         probe=Probe("http", "/health"),
-        routes=(Route(PATH, "http", auth="gateway", hidden=("metrics",)),),
+        routes=(
+            Route(PATH, "http", auth="gateway", slot="portal", needs=(Need("read", READING),), hidden=("metrics",)),
+        ),
         metrics=(Metrics("http"),),
     )
 

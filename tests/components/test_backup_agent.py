@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,15 @@ def test_the_command_line_prints_events(
 
 def _interrupt(*_arguments: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_what_runs_for_a_command_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(command_line.os, "killpg", lambda group, _number: ended.append(group))
+    for group in (os.getpid(), 1):
+        monkeypatch.setattr(command_line.os, "getpgrp", lambda group=group: group)
+        before = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            command_line._stop(signal.SIGTERM, None)
+        signal.signal(signal.SIGINT, before)
+    assert ended == [0], "only a group of its own"

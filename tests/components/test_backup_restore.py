@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +65,7 @@ def test_services_stop_first_and_are_prepared_anew_by_the_next_up(world: World) 
     assert stop < next(number for number, line in enumerate(log) if line.startswith("pg_restore"))
     assert not stamp.exists()
     marks = {path.stem for path in world.settings.manifests.glob("*.converged")}
-    assert marks == {"service-postgres", "service-backup"}, "these two keep running"
+    assert marks == {"artifact_folder-mlflow", "service-postgres", "service-backup"}, "the last two keep running"
 
 
 def test_a_service_that_does_not_stop_ends_it_before_data_is_replaced(world: World) -> None:
@@ -90,8 +91,9 @@ def test_what_was_cut_short_is_done_by_running_it_again(world: World, monkeypatc
 
 def test_a_dump_that_cannot_be_read_leaves_the_old_database(world: World) -> None:
     world.fails.write_text("pg_restore")
-    with pytest.raises(AgentError, match="pg_restore failed"):
+    with pytest.raises(AgentError, match="pg_restore failed") as raised:
         restore.restore(world.settings, Request(), _quiet)
+    assert "Services are stopped: restore again" in raised.value.fix
     assert (world.databases / "mlflow").read_text() == "damaged"
 
 
@@ -201,3 +203,19 @@ def test_under_systemd_its_units_are_stopped(world: World, monkeypatch: pytest.M
     program.chmod(0o755)
     restore.restore(world.settings, Request(), _quiet)
     assert "systemctl stop programs-timer.service" in world.log()
+
+
+def test_a_folder_that_was_moved_is_backed_up_and_restored_where_it_is_now(world: World) -> None:
+    moved = world.root / "second" / world.timer.name
+    moved.parent.mkdir()
+    world.timer.rename(moved)
+    file = world.settings.manifests / "service-timer.json"
+    entry = json.loads(file.read_text())
+    file.write_text(json.dumps(entry | {"data": [str(moved), *entry["data"]]}))
+    world.artifacts.mkdir()
+    job.back_up(world.settings, _quiet)
+    for snapshot in (None, "000001"):
+        (moved / "file").write_text("damaged again")
+        restore.restore(world.settings, Request(snapshot=snapshot), _quiet)
+        assert (moved / "file").read_text() == ("damaged" if snapshot is None else "file of service-timer")
+        assert not world.timer.exists()

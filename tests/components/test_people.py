@@ -59,7 +59,8 @@ def test_the_gateway_knows_everybody_and_what_they_may(planned: list[Recorded]) 
     assert [line.partition(":")[0] for line in accounts.splitlines()] == ["terrace", "engineer", "labeller"]
     rights = re.findall(r'"(\w+) (\w+) (\w+)" 1;', live_file(planned, "gateway", "rights.conf"))
     assert [right for right in rights if right[0] == "labeller"] == [
-        ("labeller", "data_versioning", right) for right in ("read", "use", "edit")
+        *(("labeller", "data_versioning", right) for right in ("read", "use", "edit")),
+        ("labeller", "portal", "read"),
     ]
     assert ("engineer", "tracking", "manage") in rights
     assert ("engineer", "serving", "edit") not in rights

@@ -97,6 +97,7 @@ def _behind_the_gateway() -> list[Probe]:
         Probe("monitoring", "read", 200, lambda c: c.ask("POST", query, data={"query": "up"})),
         Probe("monitoring", "read", 200, lambda c: c.ask("GET", silence)),
         Probe("monitoring", "edit", 422, lambda c: c.ask("POST", silence, json={})),
+        Probe("portal", "read", 200, lambda c: c.ask("GET", "/portal/")),
         Probe("serving", "read", 200, lambda c: c.ask("GET", "/serving/v2/health/live")),
         Probe("serving", "use", 404, lambda c: c.ask("POST", model, json={"inputs": []})),
         Probe("feature_store", "read", 200, lambda c: c.ask("GET", "/feast/health")),

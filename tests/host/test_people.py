@@ -149,7 +149,6 @@ def test_a_new_password_ends_the_old_one(platform: Platform, outputs: dict[str, 
     platform.terrace("credentials", ENVIRONMENT, old.user, "--new", "--yes", "--file", str(file))
     new = Client.of(outputs, old.user, json.loads(file.read_text(encoding="utf-8"))["password"])
     assert (old.ask("GET", "/").status_code, new.ask("GET", "/").status_code) == (401, 200)
-    assert new.mlflow("POST", "registered-models/search").status_code in (200, 405)
     wait_for(lambda: old.mlflow("GET", "registered-models/search").status_code == 401, CACHED_SECONDS + 15)
     assert new.mlflow("GET", "registered-models/search").status_code == 200
     assert program_pids(ENVIRONMENT) == before, "nothing is restarted"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from terrace.cli import application, credentials, operations
 from terrace.engine.model import Step
-from tests.unit.test_cli import Recorded, result
+from tests.unit.played import Recorded, result
 
 STACK = """\
 config:

@@ -21,7 +21,8 @@ def project(folder: Path, left: str, right: str, allowed: str = "") -> Path:
     (folder / "stacks").mkdir()
     (folder / "Pulumi.yaml").write_text("name: terrace\nruntime: python\n")
     for name, platform in (("left", left), ("right", right)):
-        head = "config:\n  terrace:tier: 3\n  terrace:target: host\n  terrace:platform:\n    name: platform\n"
+        salt = "encryptionsalt: v1:abc=:v1:def=:ghi=\n"
+        head = f"{salt}config:\n  terrace:tier: 3\n  terrace:target: host\n  terrace:platform:\n    name: platform\n"
         (folder / "stacks" / f"Pulumi.{name}.yaml").write_text(f"{head}    {platform}\n" if platform else head)
     if allowed:
         (folder / "stacks" / "differences.yaml").write_text(allowed)

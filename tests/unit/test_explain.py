@@ -54,8 +54,8 @@ def test_every_value_is_listed_once_with_its_origin(tmp_path: Path) -> None:
         ("tier", 1, "written", "stack file, Pulumi.case.yaml:2:17"),
         ("target", "host", "written", "stack file, Pulumi.case.yaml:3:19"),
     ]
-    whole = ["engine", "backend", "name", "hosts", "team", "use_cases", "compliance", "network"]
-    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:10] == whole
+    whole = ["engine", "backend", "name", "hosts", "team", "use_cases", "notify", "compliance", "network"]
+    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:11] == whole
     assert values[-17:-14] == [
         ("storage.flavor", "folder", "target", "default on target host"),
         ("storage.size", 2, "written", "stack file, Pulumi.case.yaml:5:21"),

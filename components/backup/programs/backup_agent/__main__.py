@@ -60,6 +60,10 @@ def _print(event: str, **about: Any) -> None:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
+    """End what was started for the command, too: its launcher gave it a process group of its own."""
+    if os.getpgrp() == os.getpid():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.killpg(0, signal.SIGINT)
     raise KeyboardInterrupt
 
 

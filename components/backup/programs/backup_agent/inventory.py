@@ -7,6 +7,7 @@ import pwd
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from .settings import Settings
@@ -75,7 +76,7 @@ def take(settings: Settings, databases: Iterable[str], postgres: int) -> Invento
         settings.environment,
         tuple(databases),
         postgres,
-        tuple(folders(settings)),
+        tuple(_present(folders(settings))),
         {user.pw_uid: user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(settings.user(""))},
         versions_of(settings),
     )
@@ -87,12 +88,20 @@ def entries(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def folders(settings: Settings) -> list[Folder]:
-    """Return the folders with data that can't be made anew."""
+    """Return the folders with data that can't be made anew; of each entry the one that is made now comes first."""
     found = []
     for name, entry in entries(settings).items():
         unsaved = tuple(entry.get("unsaved", ()))
         found += [Folder(name, path, unsaved) for path in entry["data"] if "." not in unsaved]
     return found
+
+
+def _present(known: list[Folder]) -> list[Folder]:
+    """Leave out what an entry had at an earlier place; where nothing of an entry is there, its first is what lacks."""
+    first = {folder.entry: folder for folder in reversed(known)}
+    there = [folder for folder in known if Path(folder.path).is_dir()]
+    entries_there = {folder.entry for folder in there}
+    return [*there, *(folder for entry, folder in first.items() if entry not in entries_there)]
 
 
 def versions_of(settings: Settings) -> dict[str, str]:

@@ -25,7 +25,6 @@ from .restic import Repository, WrongPassword
 from .settings import Settings
 
 SYSTEMD = Path("/run/systemd/system")
-SHARED = {"base-base", "host-host"}  # the manifest's entries of what holds no data
 
 
 @dataclass(frozen=True)
@@ -94,21 +93,26 @@ def make_plan(settings: Settings, request: Request) -> Plan:
     server = Server.as_owner(settings)
     _check_versions(settings, saved, server.version())
     present = server.databases()
-    folders = {folder.entry: folder for folder in inventory.folders(settings)}
+    folders = {_key(folder): folder for folder in reversed(inventory.folders(settings))}
     plan = Plan(
         repository,
         snapshot,
         root,
         saved,
         tuple(name for name in saved.databases if name in present),
-        {folder.path: folders[folder.entry] for folder in saved.folders if folder.entry in folders},
+        {folder.path: folders[_key(folder)] for folder in saved.folders if _key(folder) in folders},
         (
             *(f"database {name}" for name in saved.databases if name not in present),
-            *(folder.path for folder in saved.folders if folder.entry not in folders),
+            *(folder.path for folder in saved.folders if _key(folder) not in folders),
         ),
     )
     _check_space(settings, plan)
     return plan
+
+
+def _key(folder: Folder) -> tuple[str, str]:
+    """Return what a folder is known by on every host: who made it, and its name."""
+    return folder.entry, Path(folder.path).name
 
 
 def _open(settings: Settings, request: Request) -> Repository:
@@ -194,17 +198,25 @@ def restore(settings: Settings, request: Request, say: Say) -> dict[str, Any]:
             _empty(new)
             plan.repository.restore(plan.snapshot["id"], saved, new)
             _give(settings, new, plan.saved)
-        say("stopping services")
-        _stop_services(settings)
-        server = Server.as_owner(settings)
-        for name in plan.databases:
-            say(f"database {name}")
-            server.restore(name, Path(f"{dumps}{plan.root}/{name}.dump"))
-        for saved, folder in plan.folders.items():
-            say(f"files {folder.path}")
-            _swap(folder, Path(f"{_beside(folder)}{saved}"))
+        try:
+            _replace(settings, plan, dumps, say)
+        except AgentError as error:
+            fix = f"{error.fix} Services are stopped: restore again, or start them as they are: terrace up".strip()
+            raise AgentError(error.what, why=error.why, fix=fix) from None
         shutil.rmtree(dumps)
         return plan.document()
+
+
+def _replace(settings: Settings, plan: Plan, dumps: Path, say: Say) -> None:
+    say("stopping services")
+    _stop_services(settings)
+    server = Server.as_owner(settings)
+    for name in plan.databases:
+        say(f"database {name}")
+        server.restore(name, Path(f"{dumps}{plan.root}/{name}.dump"))
+    for saved, folder in plan.folders.items():
+        say(f"files {folder.path}")
+        _swap(folder, Path(f"{_beside(folder)}{saved}"))
 
 
 def _beside(folder: Folder) -> Path:
@@ -251,11 +263,11 @@ def _swap(folder: Folder, new: Path) -> None:
 def _stop_services(settings: Settings) -> None:
     """Stop all that may hold data, and let the next `up` prepare and start it anew: its marks and stamps go."""
     kept = {f"service-{name}" for name in (settings.service, settings.database_service)}
-    stopped = {name: entry for name, entry in inventory.entries(settings).items() if name not in kept | SHARED}
+    everything = inventory.entries(settings).items()
+    stopped = {name: entry for name, entry in everything if entry["programs"] and name not in kept}
     for name in stopped:
         (settings.manifests / f"{name}.converged").unlink(missing_ok=True)
-        if name.startswith("service-"):
-            shutil.rmtree(settings.software / name.removeprefix("service-") / "setup", ignore_errors=True)
+        shutil.rmtree(settings.software / name.removeprefix("service-") / "setup", ignore_errors=True)
     programs = [program for entry in stopped.values() for program in entry["programs"]]
     done = subprocess.run(_stop_command(settings, programs), capture_output=True, text=True, check=False)
     running = _running(settings, programs)
