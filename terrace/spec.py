@@ -162,6 +162,9 @@ class DataSource(Model):
 
     name: str = Field(min_length=1)
     data_class: DataClass = Field(alias="class", description="How sensitive the data is.")
+    columns: tuple[str, ...] = Field(
+        (), description="Inputs of the models that come from it; without, every input that no source names."
+    )
 
 
 class UseCase(Model):
@@ -173,6 +176,9 @@ class UseCase(Model):
     owner: Name = Field(description="A person or group of `team`.")
     sources: tuple[DataSource, ...] = Field(min_length=1, description="The data that it uses.")
     risk_class: RiskClass = Field(description="As the EU AI Act classes the use.")
+    models: tuple[str, ...] = Field(
+        (), description="Registered models that serve it; without, the one called like the use case."
+    )
     intended_use: str = Field(min_length=10, description="What the predictions may be used for, and what not.")
 
 

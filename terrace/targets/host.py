@@ -12,6 +12,7 @@ from components.programs import lock_text
 from terrace.certificates import CertificateAuthority
 from terrace.host_ansible import literal
 from terrace.host_provider import Host, HostRole
+from terrace.masking import input_classes
 from terrace.spec import SecretReference
 from terrace.targets.base import Target
 from terrace.workload import Probe, Workload
@@ -30,6 +31,7 @@ class HostTarget(Target):
     def __init__(self, blueprint: Blueprint, parent: pulumi.Resource) -> None:
         super().__init__()
         self.environment = blueprint.environment
+        self.input_classes = input_classes(blueprint.spec.use_cases)
         self._package_index = _address(blueprint, "package_index")
         self._proxy = _address(blueprint, "proxy")
         self._network = {

@@ -21,7 +21,7 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(sync, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(sync, "time", SimpleNamespace(monotonic=lambda: clock.now, sleep=lambda _: None))
     return clock
 
 

@@ -21,6 +21,19 @@ from testinfra.host import Host
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "test"
 PORT_SHIFT = 10000  # from the default ports to the tests' own
+# A use case whose model has inputs that may not be kept in plain; the tests of serving register it.
+USE_CASE = """\
+      test-of-serving:
+        goal: See that what is sent to a model is kept as its class of data allows.
+        kpi: plain addresses that are found
+        baseline: none
+        owner: data-science
+        sources:
+          - {name: people, class: pii, columns: [email]}
+          - {name: places, class: confidential, columns: [place]}
+        risk_class: minimal
+        intended_use: Tests of this platform, and nothing else.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,9 @@ def make_project(folder: Path, environment: str, port_shift: int) -> Platform:
     shutil.copytree(ROOT / "stacks", folder / "stacks", ignore=shutil.ignore_patterns("__pycache__", ".venv"))
     local = (ROOT / "stacks" / "Pulumi.local.yaml").read_text(encoding="utf-8")
     stack_file = folder / "stacks" / f"Pulumi.{environment}.yaml"
-    stack_file.write_text(re.sub(r"(?m)^encryptionsalt:.*\n", "", local) + _ports(port_shift), encoding="utf-8")
+    text = re.sub(r"(?m)^encryptionsalt:.*\n", "", local).replace("    use_cases:\n", f"    use_cases:\n{USE_CASE}")
+    assert USE_CASE in text
+    stack_file.write_text(text + _ports(port_shift), encoding="utf-8")
     home = folder / "home"
     home.mkdir()
     return Platform(folder, environment, _variables(home))

@@ -19,7 +19,16 @@ from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.machine import program_pids, supervisor_status, wait_for
 
 # Everything behind the gateway, with how it answers somebody without an account.
-PATHS = ("/", "/mlflow/", "/feast/health", "/serving/v2/health/live", "/prometheus/", "/alertmanager/", "/dvc/x")
+PATHS = (
+    "/",
+    "/mlflow/",
+    "/feast/health",
+    "/serving/v2/health/live",
+    "/prometheus/",
+    "/alertmanager/",
+    "/dvc/x",
+    "/drift/",
+)
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/mlflow/api/2.0/mlflow/experiments/search?max_results=1"])
@@ -42,7 +51,9 @@ def test_an_account_is_let_in(gateway: requests.Session, outputs: dict[str, Any]
     assert gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + path, timeout=30).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/pipelines/metrics", "/serving/v2/repository/index"])
+@pytest.mark.parametrize(
+    "path", ["/pipelines/metrics", "/serving/v2/repository/index", "/serving/invocations", "/drift/metrics"]
+)
 def test_what_is_for_the_machine_alone_is_not_let_through(
     gateway: requests.Session, outputs: dict[str, Any], path: str
 ) -> None:
@@ -64,7 +75,7 @@ def test_the_certificate_names_localhost_and_services_answer_there(outputs: dict
 
 def test_the_index_links_to_every_service(gateway: requests.Session, outputs: dict[str, Any]) -> None:
     page = gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + "/", timeout=30).text
-    for path in ("/mlflow/", "/feast/", "/serving/", "/prometheus/", "/alertmanager/", "/pipelines/"):
+    for path in ("/drift/", "/mlflow/", "/feast/", "/serving/", "/prometheus/", "/alertmanager/", "/pipelines/"):
         assert f"<a href={path}>" in page
 
 

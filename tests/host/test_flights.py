@@ -60,6 +60,13 @@ def test_the_registered_version_says_what_it_came_from(shown: dict[str, Any], ou
     assert tags["terrace.serving.state"] == "ready"
 
 
+def test_the_gate_moved_the_alias(platform: Platform, shown: dict[str, Any]) -> None:
+    model = next(each for each in platform.json("models", ENVIRONMENT) if each["name"] == shown["model"]["model"])
+    assert model["production"] == model["served"] == shown["model"]["version"]
+    assert model["history"][-1]["how"] == "gate"
+    assert model["history"][-1]["by"] == f"pipeline run {shown['run']['id']}"
+
+
 def test_a_pipeline_without_a_validation_step_is_refused(outputs: dict[str, Any], tmp_path: Path) -> None:
     connection = outputs["connection"]
     client = PipelineClient(

@@ -15,23 +15,27 @@ class Settings:
 
     Args:
         alias: The registry alias that deploys a version (``MODEL_SYNC_ALIAS``).
+        candidate: The alias of the version that is served beside it (``MODEL_SYNC_CANDIDATE``).
         interval: Seconds between two looks at the registry (``MODEL_SYNC_INTERVAL``).
         retry: Seconds until a failed version is tried again (``MODEL_SYNC_RETRY``).
         data: Folder of its own (``MODEL_SYNC_DATA``).
         lock: MLServer's hash-locked requirements (``MODEL_SYNC_LOCK``).
         port: Loopback port of its metrics and health page (``MODEL_SYNC_PORT``).
         mlserver: Address of MLServer's REST API (``MLSERVER_URL``).
+        drain: Seconds that requests on their way to a version have until it goes.
         trusted_types: Types that a model may hold beyond those that skops trusts (``MODEL_SYNC_TRUSTED_TYPES``).
         uv: The program that installs libraries; it is part of MLServer's lock.
     """
 
     alias: str
+    candidate: str
     interval: float
     retry: float
     data: Path
     lock: Path
     port: int
     mlserver: str
+    drain: float = 2.0
     trusted_types: frozenset[str] = frozenset()
     uv: Path = field(default_factory=lambda: Path(sys.executable).with_name("uv"))
 
@@ -44,6 +48,7 @@ class Settings:
         """
         return cls(
             alias=environment.get("MODEL_SYNC_ALIAS", "production"),
+            candidate=environment.get("MODEL_SYNC_CANDIDATE", "candidate"),
             interval=float(environment.get("MODEL_SYNC_INTERVAL", "5")),
             retry=float(environment.get("MODEL_SYNC_RETRY", "300")),
             data=Path(environment["MODEL_SYNC_DATA"]),
