@@ -1,8 +1,8 @@
 """MLflow as the tracking server.
 
 Provides runs, artifacts proxied by the server, and the model registry (slot ``registry`` names it), with MLflow's
-own authentication on: an account for people, one for projects, one for serving. Leaves out permissions per
-experiment, which people set in MLflow itself, and model formats that unpickle.
+own authentication on: an account for people, one for projects, one for serving, one that only reads. Leaves out
+permissions per experiment, which people set in MLflow itself, and model formats that unpickle.
 
 Upstream: https://mlflow.org/docs/latest/self-hosting/, written for MLflow 3.17.
 """
@@ -28,7 +28,8 @@ from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Rout
 
 ADMIN = "admin"
 SERVING = "serving"
-ACCOUNTS = (ADMIN, "projects", SERVING)  # people, pipelines and notebooks, the serving slot
+READER = "reader"
+ACCOUNTS = (ADMIN, "projects", SERVING, READER)  # people, pipelines and notebooks, the serving slot, what only looks
 PATH = "/mlflow/"
 
 

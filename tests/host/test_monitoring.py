@@ -25,7 +25,7 @@ def _targets(gateway: requests.Session, outputs: dict[str, Any]) -> dict[str, st
 def test_every_service_is_scraped(gateway: requests.Session, outputs: dict[str, Any]) -> None:
     wait_for(lambda: set(_targets(gateway, outputs).values()) == {"up"}, 60)
     noted = {path.stem for path in Path(f"/etc/terrace/{ENVIRONMENT}/scrape-targets").glob("*.json")}
-    assert noted == {"feast", "gateway", "mlflow", "mlserver", "postgres", "prometheus", "timer"}
+    assert noted == {"evidently", "feast", "gateway", "mlflow", "mlserver", "postgres", "prometheus", "timer"}
     assert len(_targets(gateway, outputs)) >= len(noted)
 
 

@@ -22,6 +22,7 @@ from flights.settings import CONFIGURATION, LOCK, MLFLOW_VARIABLES, Configuratio
 
 EXPERIMENT = "flights"
 SERVING_LOCK = Path("serving/requirements.txt")
+REFERENCE = "reference.csv"  # what the platform's watch over drift compares served predictions with
 
 
 def connect() -> mlflow.MlflowClient:
@@ -89,7 +90,13 @@ def register(pipeline: Run, configuration: Configuration, model: Any, example: p
     """
     evaluation = pipeline.read("evaluation")
     with run(pipeline, "train", run_id=pipeline.read("train")["run_id"]) as run_id:
-        for path in (CONFIGURATION, LOCK, pipeline.file("profile.json"), pipeline.file("data.dvc")):
+        for path in (
+            CONFIGURATION,
+            LOCK,
+            pipeline.file("profile.json"),
+            pipeline.file("data.dvc"),
+            pipeline.file(REFERENCE),
+        ):
             artifact(path)
         mlflow.log_text(model_card(pipeline, configuration, evaluation), "model-card.md")
         logged = mlflow.sklearn.log_model(
