@@ -72,9 +72,9 @@ class _Provision:
             "postgres_port": self.port,
         }
         if accounts:
-            variables["database_accounts"] = [{"name": role, "password": passwords[role]} for role in accounts]
+            variables["postgres_database_accounts"] = [{"name": role, "password": passwords[role]} for role in accounts]
         if schema:
-            variables["database_schema"] = schema
+            variables["postgres_database_schema"] = schema
         database = self.target.role("postgres_database", name, variables, parent=consumer, after=[self.server])
 
         def access(role: str) -> DatabaseAccess:

@@ -53,7 +53,6 @@ def settings(root: Path) -> Settings:
     return Settings(
         alias="production",
         candidate="candidate",
-        drain=0,
         interval=5,
         retry=300,
         data=root / "data",

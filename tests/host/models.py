@@ -138,7 +138,7 @@ class Predictions:
     def __init__(self, outputs: Mapping[str, Any], role: str) -> None:
         entries = outputs["inventory"]["all"]["hosts"]["host"]["terrace_roles"]
         made = next(plain(each["variables"]) for each in entries if plain(each["instance"]) == "predictions")
-        password = next(each["password"] for each in made["database_accounts"] if each["name"] == role)
+        password = next(each["password"] for each in made["postgres_database_accounts"] if each["name"] == role)
         self._command = [
             "psql",
             "-XAtq",

@@ -81,10 +81,9 @@ class Registry:
             LOG.warning("%s version %s: its state %s cannot be recorded: %s", place, version, state, problem)
 
     def forget(self, place: str, version: str) -> None:
-        """Remove what was reported about a version that is served no more; it may be gone itself."""
+        """Say that a version is served no more; it may be gone itself. Deleting tags takes a right to delete models."""
         try:
-            for key in ("state", "error", "at"):
-                self._client.delete_model_version_tag(places.model_of(place), version, f"{_tag(place)}.{key}")
+            self._client.set_model_version_tag(places.model_of(place), version, f"{_tag(place)}.state", "retired")
         except MlflowException as problem:
             LOG.info("%s version %s: its state stays recorded: %s", place, version, problem)
 

@@ -22,7 +22,6 @@ class Settings:
         lock: MLServer's hash-locked requirements (``MODEL_SYNC_LOCK``).
         port: Loopback port of its metrics and health page (``MODEL_SYNC_PORT``).
         mlserver: Address of MLServer's REST API (``MLSERVER_URL``).
-        drain: Seconds that requests on their way to a version have until it goes.
         trusted_types: Types that a model may hold beyond those that skops trusts (``MODEL_SYNC_TRUSTED_TYPES``).
         uv: The program that installs libraries; it is part of MLServer's lock.
     """
@@ -35,7 +34,6 @@ class Settings:
     lock: Path
     port: int
     mlserver: str
-    drain: float = 2.0
     trusted_types: frozenset[str] = frozenset()
     uv: Path = field(default_factory=lambda: Path(sys.executable).with_name("uv"))
 

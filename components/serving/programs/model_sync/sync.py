@@ -148,7 +148,8 @@ class Sync:
 
     def _switch(self, name: str, version: str, files: Path, environment: Path) -> None:
         before = self._repository.snapshot(name)
-        first = not before
+        served = self._repository.served(name)
+        first = served is None
         request = self._example(files)
         try:
             self._repository.write(name, version, files, environment, serve=first)
@@ -157,11 +158,7 @@ class Sync:
                 self._server.answer(name, None if first else version, request)
             self._repository.write(name, version, files, environment, serve=True)
             self._repository.write(name, version, files, environment, serve=False)
-            if not first:
-                # What is on its way to the version before is answered by it; it goes when that is done.
-                self._server.load(name)
-                time.sleep(self._settings.drain)
-            self._repository.keep(name, version)
+            self._repository.keep(name, version, served or version)
             self._load(name, version)
             if request:
                 self._confirm(name, version, request)
@@ -203,6 +200,17 @@ class Sync:
                 LOG.warning("%s: version %s cannot be loaded again: %s", name, served, error)
 
     def _load(self, name: str, version: str) -> None:
+        """Load the model's entries; where that of the version before is in the way, without it."""
+        try:
+            self._load_entries(name, version)
+        except DeploymentError as error:
+            if self._repository.versions(name) == {version}:
+                raise
+            LOG.warning("%s: the version before is not kept loaded any more: %s", name, error)
+            self._repository.keep(name, version)
+            self._load_entries(name, version)
+
+    def _load_entries(self, name: str, version: str) -> None:
         # MLServer takes entries in no certain order; where a version comes before the default, the default
         # replaces it, and the next load brings the version back.
         for _ in range(LOAD_ATTEMPTS):
@@ -229,6 +237,8 @@ class Sync:
                 self._repository.served(name),
                 self._repository.served(candidate(name)),
                 self._registry.before(name),
+                *self._repository.versions(name),
+                *self._repository.versions(candidate(name)),
             }
             for folder in versions[KEPT_VERSIONS:]:
                 if folder.name not in needed_versions:
