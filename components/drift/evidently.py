@@ -34,7 +34,9 @@ class EvidentlySpec(FlavorSpec):
     port: int = Field(18180, ge=1024, le=65535, description="TCP port of its reports and metrics, on loopback.")
     interval_minutes: int = Field(15, ge=1, le=1440, description="Time between two looks (minutes).")
     window_hours: int = Field(24, ge=1, le=24 * 90, description="How far back predictions are looked at (hours).")
-    minimum_rows: int = Field(100, ge=10, description="Fewer predictions than these are not compared.")
+    # Beside a reference of 5000 rows, a normal column that did not drift was 0.1 away in 71 % of samples of 100 rows,
+    # in 8 % of samples of 400, and in 0.7 % of samples of 1000 (300 drawn of each).
+    minimum_rows: int = Field(1000, ge=10, description="Fewer predictions than these are not compared.")
     column_distance: float = Field(
         0.1,
         gt=0,

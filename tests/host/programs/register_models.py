@@ -35,8 +35,8 @@ def requirements(number: int) -> str:
 def training(number: int) -> pd.DataFrame:
     """Return what drift is measured from: ``x`` around 0, and as many here as there."""
     random = np.random.default_rng(number)
-    places = ["here", "there"] * 500
-    return pd.DataFrame({"x": random.normal(size=1000), "place": places, "prediction": float(number)})
+    places = ["here", "there"] * 2500
+    return pd.DataFrame({"x": random.normal(size=5000), "place": places, "prediction": float(number)})
 
 
 def main(name: str, count: int) -> None:
