@@ -86,7 +86,9 @@ class Blueprint:
     def owners(self) -> Mapping[str, tuple[str, str]]:
         """Registered model → its use case and that one's owner."""
         return {
-            model: (name, use_case.owner) for name, use_case in self.spec.use_cases.items() for model in use_case.models
+            model: (name, use_case.owner)
+            for name, use_case in self.spec.use_cases.items()
+            for model in use_case.models or (name,)
         }
 
 

@@ -124,6 +124,9 @@ class DataSource(Model):
 
     name: str = Field(min_length=1)
     data_class: DataClass = Field(alias="class", description="How sensitive the data is.")
+    columns: tuple[str, ...] = Field(
+        (), description="Inputs of the models that come from it; without, every input that no source names."
+    )
 
 
 class UseCase(Model):
@@ -133,9 +136,11 @@ class UseCase(Model):
     kpi: str = Field(min_length=1, description="The figure that shows it.")
     baseline: str = Field(min_length=1, description="What is reached without the model.")
     owner: Name = Field(description="A person or group of `team`; owns the models, too.")
-    models: tuple[str, ...] = Field((), description="Registered models that serve it.")
     sources: tuple[DataSource, ...] = Field(min_length=1, description="The data that it uses.")
     risk_class: RiskClass = Field(description="As the EU AI Act classes the use.")
+    models: tuple[str, ...] = Field(
+        (), description="Registered models that serve it; without, the one called like the use case."
+    )
     intended_use: str = Field(min_length=10, description="What the predictions may be used for, and what not.")
 
 
@@ -213,7 +218,7 @@ class PlatformSpec(Running):
     def _shared_models(self) -> Iterator[Problem]:
         owned: dict[str, str] = {}
         for name, use_case in self.use_cases.items():
-            for model in use_case.models:
+            for model in use_case.models or (name,):
                 if owned.setdefault(model, name) != name:
                     yield Problem(("use_cases", name, "models"), f"{model!r} is a model of {owned[model]} already")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import quote
 
 import pulumi
@@ -13,7 +14,10 @@ from components.base import SlotOutputs
 
 @dataclass(frozen=True)
 class DatabaseAccess:
-    """One consumer's database. ``resource`` is complete once the database exists."""
+    """One consumer's database, by one role. ``resource`` is complete once the database exists.
+
+    ``accounts`` is the same database by the further roles that were asked for, by their names.
+    """
 
     host: str
     port: int
@@ -21,12 +25,29 @@ class DatabaseAccess:
     user: str
     password: pulumi.Output[str]
     resource: pulumi.Resource
+    accounts: Mapping[str, DatabaseAccess] = field(default_factory=dict)
 
     def url(self, scheme: str = "postgresql") -> pulumi.Output[str]:
         """Return the connection URL with the password in it, a secret."""
         return self.password.apply(
             lambda password: f"{scheme}://{self.user}:{quote(password, safe='')}@{self.host}:{self.port}/{self.name}"
         )
+
+
+class Provision(Protocol):
+    """Makes one consumer's own database, and the role that owns it."""
+
+    def __call__(
+        self, name: str, consumer: pulumi.Resource, accounts: Sequence[str] = (), schema: str = ""
+    ) -> DatabaseAccess:
+        """Return the new database.
+
+        Args:
+            name: The name of the database and its owner.
+            consumer: The component that it is for.
+            accounts: Further roles that may connect; what else they may, the schema grants them.
+            schema: SQL that the owner runs each time, so it must be safe to repeat.
+        """
 
 
 @dataclass(frozen=True)
@@ -50,5 +71,5 @@ class Server:
 class DatabaseOutputs(SlotOutputs):
     """What the slot gives: ``provision(name, consumer)`` makes one consumer's own role and database."""
 
-    provision: Callable[[str, pulumi.Resource], DatabaseAccess]
+    provision: Provision
     server: Server

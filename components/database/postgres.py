@@ -9,7 +9,9 @@ Upstream: https://www.postgresql.org/docs/, written for PostgreSQL 14 to 17 as D
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import pulumi
 from pydantic import Field
@@ -48,25 +50,38 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
         url = f"postgresql://127.0.0.1:{spec.port}"
         target.services.append(Service("database", spec.flavor, "postgres", url, url, spec.port))
 
-        def provision(name: str, consumer: pulumi.Resource) -> DatabaseAccess:
-            password = Password(f"{name}-database", consumer).value
-            database = target.role(
-                "postgres_database",
-                name,
-                {
-                    "database_name": name,
-                    "database_owner": name,
-                    "database_password": password,
-                    "postgres_port": spec.port,
-                },
-                parent=consumer,
-                after=[server],
-            )
-            return DatabaseAccess("127.0.0.1", spec.port, name, name, password, database)
+        whole = Server("postgres", f"{target.data_folder('postgres')}/socket", spec.port, server)
+        return DatabaseOutputs(_Provision(spec.port, target, server), whole)
 
-        return DatabaseOutputs(
-            provision, Server("postgres", f"{target.data_folder('postgres')}/socket", spec.port, server)
-        )
+
+@dataclass(frozen=True)
+class _Provision:
+    """Makes databases in the server at ``port``."""
+
+    port: int
+    target: HostTarget
+    server: pulumi.Resource
+
+    def __call__(
+        self, name: str, consumer: pulumi.Resource, accounts: Sequence[str] = (), schema: str = ""
+    ) -> DatabaseAccess:
+        passwords = {role: Password(f"{role}-database", consumer).value for role in (name, *accounts)}
+        variables: dict[str, Any] = {
+            "database_name": name,
+            "database_owner": name,
+            "database_password": passwords[name],
+            "postgres_port": self.port,
+        }
+        if accounts:
+            variables["postgres_database_accounts"] = [{"name": role, "password": passwords[role]} for role in accounts]
+        if schema:
+            variables["postgres_database_schema"] = schema
+        database = self.target.role("postgres_database", name, variables, parent=consumer, after=[self.server])
+
+        def access(role: str) -> DatabaseAccess:
+            return DatabaseAccess("127.0.0.1", self.port, name, role, passwords[role], database)
+
+        return replace(access(name), accounts={role: access(role) for role in accounts})
 
 
 def _workload(spec: PostgresSpec, user: str, reader: str) -> Workload:

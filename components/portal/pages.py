@@ -54,6 +54,7 @@ class Pages(Component[PagesSpec, PortalOutputs]):
         "data_quality",
         "data_versioning",
         "database",
+        "drift",
         "feature_store",
         "pipelines",
         "registry",

@@ -18,11 +18,13 @@ class RegistryOutputs(SlotOutputs):
         url: Where other services of the platform reach it.
         public_url: Where people and projects reach it.
         serving_account: The account by which serving reads models and reports their state.
+        reader_account: The account of what looks at models and their runs and changes nothing.
     """
 
     url: str
     public_url: str
     serving_account: Account
+    reader_account: Account
 
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Return the public address."""

@@ -32,4 +32,5 @@ class MLflowRegistry(Component[MLflowRegistrySpec, RegistryOutputs]):
     def build(self, spec: MLflowRegistrySpec, inputs: Inputs) -> RegistryOutputs:
         """Name the tracking server as the registry."""
         tracking = inputs.of("tracking", TrackingOutputs)
-        return RegistryOutputs(tracking.url, tracking.public_url, tracking.accounts["serving"])
+        accounts = tracking.accounts
+        return RegistryOutputs(tracking.url, tracking.public_url, accounts["serving"], accounts["reader"])

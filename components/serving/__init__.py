@@ -8,18 +8,33 @@ from dataclasses import dataclass
 import pulumi
 
 from components.base import SlotOutputs
+from components.database import DatabaseAccess
 
 
 @dataclass(frozen=True)
 class ServingOutputs(SlotOutputs):
-    """What the slot gives: where predictions are asked for, behind the gateway's account."""
+    """What the slot gives.
+
+    Args:
+        url: Where predictions are asked for, behind the gateway's account.
+        alias: The registry alias of the version in production.
+        candidate_alias: The registry alias of the version that is served beside it.
+        predictions: The database of kept predictions by a role that may read them; None where none are kept.
+    """
 
     url: str
+    alias: str
+    candidate_alias: str
+    predictions: DatabaseAccess | None = None
 
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Return the public address."""
         return {"serving": self.url}
 
     def connection(self) -> Mapping[str, pulumi.Input[str]]:
-        """Return the address of the inference API."""
-        return {"SERVING_URL": self.url}
+        """Return the address of the inference API, and the aliases that it follows."""
+        return {
+            "SERVING_URL": self.url,
+            "SERVING_ALIAS": self.alias,
+            "SERVING_CANDIDATE_ALIAS": self.candidate_alias,
+        }

@@ -1,7 +1,9 @@
 """MLServer with its MLflow runtime.
 
 Provides the Open Inference Protocol v2 for the models whose version carries an alias in the registry, each with the
-libraries of its own lock. Leaves out several replicas and a GPU.
+libraries of its own lock: the version in production under the model's name, and the one beside it as
+``<model>:candidate``. Keeps every served prediction in a database of its own, with inputs masked by class of data.
+Leaves out several replicas and a GPU.
 
 Upstream: https://mlserver.readthedocs.io/, written for MLServer 1.7.
 """
@@ -10,20 +12,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
+import pulumi
 from pydantic import Field
 
 from components.base import Component, FlavorSpec, Inputs
+from components.database import DatabaseAccess, DatabaseOutputs
 from components.gateway import GatewayOutputs
 from components.programs import lock_text, program_files
 from components.registry import RegistryOutputs
 from components.serving import ServingOutputs
+from components.templates import render
+from terrace.password import Password
 from terrace.targets.base import Service
+from terrace.targets.host import HostTarget
 from terrace.workload import READING, Artifact, File, Metrics, Need, Port, Probe, Process, Route, Workload
 
 PATH = "/serving/"
 NEEDS = (Need("read", READING), Need("use", ("POST",)))
+# The machine's alone, and MLflow's own way to ask, which would neither be kept nor name a version.
+HIDDEN = ("v2/repository", "invocations")
+WRITER, READER = "predictions_writer", "predictions_reader"
 # What scikit-learn's gradient boosting needs; none of these runs code of the file's choice when it is loaded.
 REVIEWED_TYPES = (
     "functools.partial",
@@ -45,8 +56,17 @@ class MLServerSpec(FlavorSpec):
     alias: str = Field(
         "production", pattern=r"^[a-z][a-z0-9_-]*$", description="The registry alias that deploys a version."
     )
+    candidate_alias: str = Field(
+        "candidate",
+        pattern=r"^[a-z][a-z0-9_-]*$",
+        description="The registry alias of the version that is served beside it, as <model>:candidate.",
+    )
     trusted_types: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)+$")], ...] = Field(
         REVIEWED_TYPES, description="Types that a served model may hold, beyond those that skops trusts itself."
+    )
+    keeper_port: int = Field(18084, ge=1024, le=65535, description="TCP port of the predictions' metrics.")
+    predictions_days: int = Field(
+        30, ge=0, le=3650, description="How long served predictions are kept (days); 0 keeps none."
     )
     interval_seconds: int = Field(5, ge=1, le=600, description="How often the registry is asked (seconds).")
 
@@ -56,13 +76,15 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
 
     token: ClassVar[str] = "terrace:serving:MLServer"
     spec_type: ClassVar[type[FlavorSpec]] = MLServerSpec
-    requires: ClassVar[tuple[str, ...]] = ("gateway", "registry")
+    requires: ClassVar[tuple[str, ...]] = ("database", "gateway", "registry")
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: MLServerSpec, inputs: Inputs) -> ServingOutputs:
         """Run the server, empty at first; models come from the registry."""
-        workload = self._workload(spec, inputs.of("registry", RegistryOutputs), inputs.owners)
-        self.target.run(workload, self)
+        predictions = self._predictions(spec, inputs.of("database", DatabaseOutputs)) if spec.predictions_days else None
+        keeping = self._keeping(spec, predictions.accounts[WRITER]) if predictions else _Keeping()
+        workload = self._workload(spec, inputs.of("registry", RegistryOutputs), inputs.owners, keeping)
+        self.target.run(workload, self, after=[predictions.resource] if predictions else [])
         url = inputs.of("gateway", GatewayOutputs).url + PATH
         self.target.services.append(
             Service(
@@ -74,10 +96,19 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 spec.port,
             )
         )
-        return ServingOutputs(url)
+        reader = predictions.accounts[READER] if predictions else None
+        return ServingOutputs(url, spec.alias, spec.candidate_alias, reader)
+
+    def _predictions(self, spec: MLServerSpec, database: DatabaseOutputs) -> DatabaseAccess:
+        schema = render("serving", "predictions.sql", writer=WRITER, reader=READER, days=spec.predictions_days)
+        return database.provision("predictions", self, (WRITER, READER), schema)
 
     def _workload(
-        self, spec: MLServerSpec, registry: RegistryOutputs, owners: Mapping[str, tuple[str, str]]
+        self,
+        spec: MLServerSpec,
+        registry: RegistryOutputs,
+        owners: Mapping[str, tuple[str, str]],
+        keeping: _Keeping,
     ) -> Workload:
         return Workload(
             name="mlserver",
@@ -85,16 +116,19 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
             processes=(
                 Process("server", ("$(BIN)/mlserver", "start", "$(DATA)/models"), spec.memory_mb, stop_seconds=30),
                 Process("sync", ("$(BIN)/python", "-m", "model_sync"), spec.memory_mb),
+                *keeping.processes,
             ),
             ports=(
                 Port("http", spec.port),
                 Port("grpc", spec.grpc_port),
                 Port("metrics", spec.metrics_port),
                 Port("sync", spec.sync_port),
+                *keeping.ports,
             ),
             files=(
                 File("requirements.txt", lock_text("mlserver")),
                 File("owners.json", json.dumps(owners), live=True),
+                *keeping.files,
                 *program_files("serving", "model_sync"),
             ),
             environment={
@@ -107,14 +141,48 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 **_server_settings(spec),
                 **_sync_settings(spec),
+                **keeping.environment,
             },
-            secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password},
+            secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password, **keeping.secrets},
             probe=Probe("http", "/v2/health/live"),
-            routes=(Route(PATH, "http", auth="gateway", slot="serving", needs=NEEDS, hidden=("v2/repository",)),),
-            metrics=(Metrics("metrics"), Metrics("sync")),
+            routes=(Route(PATH, "http", auth="gateway", slot="serving", needs=NEEDS, hidden=HIDDEN),),
+            metrics=(Metrics("metrics"), Metrics("sync"), *keeping.metrics),
             downloads=True,
             unsaved=(".",),  # models come from the registry
         )
+
+    def _keeping(self, spec: MLServerSpec, writer: DatabaseAccess) -> _Keeping:
+        return _Keeping(
+            processes=(Process("keeper", ("$(BIN)/python", "-m", "model_sync.keep"), memory_mb=512),),
+            ports=(Port("keeper", spec.keeper_port),),
+            files=(File("masks.json", json.dumps(self.on(HostTarget).input_classes, indent=1, sort_keys=True)),),
+            environment={
+                "PREDICTIONS_SPOOL": "$(DATA)/predictions",
+                "PREDICTIONS_MASKS": "$(CONFIG)/masks.json",
+                "PREDICTIONS_PORT": str(spec.keeper_port),
+                "PGHOST": writer.host,
+                "PGPORT": str(writer.port),
+                "PGDATABASE": writer.name,
+                "PGUSER": writer.user,
+            },
+            secrets={
+                "PGPASSWORD": writer.password,
+                "PREDICTIONS_KEY": Password("predictions-key", self).value,
+            },
+            metrics=(Metrics("keeper"),),
+        )
+
+
+@dataclass(frozen=True)
+class _Keeping:
+    """What the workload has more where predictions are kept."""
+
+    processes: tuple[Process, ...] = ()
+    ports: tuple[Port, ...] = ()
+    files: tuple[File, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    metrics: tuple[Metrics, ...] = ()
 
 
 def _server_settings(spec: MLServerSpec) -> dict[str, str]:
@@ -135,6 +203,7 @@ def _server_settings(spec: MLServerSpec) -> dict[str, str]:
 def _sync_settings(spec: MLServerSpec) -> dict[str, str]:
     return {
         "MODEL_SYNC_ALIAS": spec.alias,
+        "MODEL_SYNC_CANDIDATE": spec.candidate_alias,
         "MODEL_SYNC_INTERVAL": str(spec.interval_seconds),
         "MODEL_SYNC_TRUSTED_TYPES": ",".join(spec.trusted_types),
         "MODEL_SYNC_DATA": "$(DATA)",

@@ -2,8 +2,8 @@
 
 Provides runs, artifacts proxied by the server, and the model registry (slot ``registry`` names it), with MLflow's
 own authentication on: an account for each person of the team with the rights of their roles, and accounts for
-administrators, projects, and serving. Leaves out rights in single experiments and models, which their makers give in
-MLflow itself, and model formats that unpickle.
+administrators, projects, serving, and what only reads. Leaves out rights in single experiments and models, which their
+makers give in MLflow itself, and model formats that unpickle.
 
 Upstream: https://mlflow.org/docs/latest/self-hosting/, written for MLflow 3.17.
 """
@@ -31,7 +31,8 @@ from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Rout
 
 ADMIN = "admin"
 SERVING = "serving"
-ACCOUNTS = (ADMIN, "projects", SERVING)  # administrators, pipelines and notebooks, the serving slot
+READER = "reader"
+ACCOUNTS = (ADMIN, "projects", SERVING, READER)  # administrators, pipelines and notebooks, serving, what only looks
 PATH = "/mlflow/"
 # What accounts of services may do with everybody's; what they make themselves is their own to manage.
 READS = {"experiment": "READ", "registered_model": "READ", "prompt": "READ"}
@@ -39,6 +40,7 @@ GRANTS: dict[str, dict[str, str]] = {
     ADMIN: {},
     "projects": READS,
     SERVING: {**READS, "registered_model": "EDIT"},
+    READER: READS,
 }  # serving notes models' state
 HASH_ROUNDS = 1000
 

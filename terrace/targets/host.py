@@ -14,6 +14,7 @@ from terrace.certificates import CertificateAuthority
 from terrace.facts import project_facts
 from terrace.host_ansible import literal
 from terrace.host_provider import Host, HostRole
+from terrace.masking import input_classes
 from terrace.spec import SecretReference
 from terrace.targets.base import Target
 from terrace.workload import Need, Probe, Workload
@@ -34,6 +35,7 @@ class HostTarget(Target):
         super().__init__(project_facts(blueprint))
         self.blueprint = blueprint
         self.environment = blueprint.environment
+        self.input_classes = input_classes(blueprint.spec.use_cases)
         self._package_index = _address(blueprint, "package_index")
         self._proxy = _address(blueprint, "proxy")
         self._network = {

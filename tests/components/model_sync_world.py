@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import requests
 import yaml
 
+from components.serving.programs.model_sync.environments import Builds
 from components.serving.programs.model_sync.errors import DeploymentError, RegistryAwayError
 from components.serving.programs.model_sync.page import Health
 from components.serving.programs.model_sync.repository import folder_name
@@ -50,6 +53,7 @@ def settings(root: Path) -> Settings:
     (root / "requirements.txt").write_text("mlserver==1.7.1 --hash=sha256:aa\nnumpy==2.4.6 --hash=sha256:bb\n")
     return Settings(
         alias="production",
+        candidate="candidate",
         interval=5,
         retry=300,
         data=root / "data",
@@ -82,6 +86,7 @@ class FakeRegistry:
     states: dict[tuple[str, str], str] = field(default_factory=dict)
     errors: dict[tuple[str, str], str] = field(default_factory=dict)
     downloads: list[str] = field(default_factory=list)
+    moves: dict[str, list[str]] = field(default_factory=dict)
     owners: list[tuple[str, str, str]] = field(default_factory=list)
 
     def own(self, name: str, use_case: str, owner: str) -> bool:
@@ -101,6 +106,15 @@ class FakeRegistry:
     def report(self, name: str, version: str, state: str, error: str = "") -> None:
         self.states[name, version] = state
         self.errors[name, version] = error
+
+    def record(self, name: str, version: str) -> None:
+        moves = self.moves.setdefault(name, [])
+        if moves[-1:] != [version]:
+            moves.append(version)
+
+    def before(self, name: str) -> str | None:
+        moves = self.moves.get(name, [])
+        return moves[-2] if len(moves) > 1 else None
 
     def forget(self, name: str, version: str) -> None:
         self.states.pop((name, version), None)
@@ -168,6 +182,29 @@ class FakeServer:
             raise requests.ConnectionError("connection refused")
 
 
+class WaitingExecutor(Executor):
+    """Does at once what it is given, or while ``waits`` only when told to."""
+
+    def __init__(self) -> None:
+        self.waits = False
+        self._waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, call: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._waiting.append((future, lambda: call(*arguments, **options)))
+        if not self.waits:
+            self.work()
+        return future
+
+    def work(self) -> None:
+        for future, call in self._waiting:
+            try:
+                future.set_result(call())
+            except Exception as error:
+                future.set_exception(error)
+        self._waiting.clear()
+
+
 class World:
     """The deployer between a registry and a server."""
 
@@ -180,7 +217,9 @@ class World:
 
     def restart(self) -> None:
         self.health = Health()
-        self.sync = Sync(self.settings, self.registry, self.server, self.health, lambda files: self.example)
+        self.executor = WaitingExecutor()
+        builds = Builds(self.settings, self.executor)
+        self.sync = Sync(self.settings, self.registry, self.server, builds, self.health, lambda files: self.example)
 
     def deploy(self, name: str, version: str) -> None:
         """Move the alias and look; the version's files then count as ``version`` seconds old, the higher the newer."""

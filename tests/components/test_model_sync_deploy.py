@@ -53,8 +53,20 @@ def test_another_version_takes_its_place_without_a_gap(world: World) -> None:
     world.deploy("m", "2")
     assert world.server.history[0] == "1", "the new version is tried beside the served one first"
     assert world.server.history[-1] == "2"
-    assert world.server.loaded["m"] == {None: "2", "2": "2"}
+    assert world.server.loaded["m"] == {None: "2", "2": "2", "1": "1"}, "version 1 is kept for a way back"
     assert world.registry.states == {("m", "2"): "ready"}, "version 1 is no longer called ready"
+    assert tree(world.settings.models / "m") == ["1", "2", "default"]
+    world.deploy("m", "3")
+    assert world.server.loaded["m"] == {None: "3", "3": "3", "2": "2"}
+
+
+def test_a_version_before_that_cannot_be_loaded_any_more_is_let_go(world: World) -> None:
+    world.deploy("m", "1")
+    world.deploy("m", "2")
+    world.server.restart()
+    world.server.broken.add("1")
+    world.sync.look()
+    assert world.server.loaded["m"] == {None: "2", "2": "2"}
     assert tree(world.settings.models / "m") == ["2", "default"]
 
 

@@ -29,6 +29,7 @@ PATHS = (
     "/alertmanager/",
     "/dvc/x",
     "/portal/",
+    "/drift/",
 )
 
 
@@ -52,7 +53,16 @@ def test_an_account_is_let_in(gateway: requests.Session, outputs: dict[str, Any]
     assert gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + path, timeout=30).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/pipelines/metrics", "/portal/metrics", "/serving/v2/repository/index"])
+FOR_THE_MACHINE = (
+    "/pipelines/metrics",
+    "/portal/metrics",
+    "/drift/metrics",
+    "/serving/v2/repository/index",
+    "/serving/invocations",
+)
+
+
+@pytest.mark.parametrize("path", FOR_THE_MACHINE)
 def test_what_is_for_the_machine_alone_is_not_let_through(
     gateway: requests.Session, outputs: dict[str, Any], path: str
 ) -> None:
@@ -74,7 +84,7 @@ def test_the_certificate_names_localhost_and_services_answer_there(outputs: dict
 
 def test_the_first_page_links_to_every_service(gateway: requests.Session, outputs: dict[str, Any]) -> None:
     page = gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + "/", timeout=30).text
-    for path in ("/mlflow/", "/feast/", "/serving/", "/prometheus/", "/alertmanager/", "/pipelines/"):
+    for path in ("/drift/", "/mlflow/", "/feast/", "/serving/", "/prometheus/", "/alertmanager/", "/pipelines/"):
         assert re.search(f'<a href="https://[^/"]+{path.rstrip("/")}/?"', page), path
 
 

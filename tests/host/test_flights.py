@@ -132,6 +132,13 @@ def test_the_registered_version_holds_all_that_it_came_from(registry: Registry, 
     assert b"later flights" in registry.artifact(run_id, "logs/evaluate.log")
 
 
+def test_the_gate_moved_the_alias(platform: Platform, shown: dict[str, Any]) -> None:
+    model = next(each for each in platform.json("models", ENVIRONMENT) if each["name"] == shown["model"]["model"])
+    assert model["production"] == model["served"] == shown["model"]["version"]
+    assert model["history"][-1]["how"] == "gate"
+    assert model["history"][-1]["by"] == f"pipeline run {shown['run']['id']}"
+
+
 def test_the_model_has_the_owner_that_the_spec_names(registry: Registry, shown: dict[str, Any]) -> None:
     name = shown["model"]["model"]
     model = registry.call("GET", "registered-models/get", name=name)["registered_model"]

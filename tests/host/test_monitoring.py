@@ -25,8 +25,9 @@ def _targets(gateway: requests.Session, outputs: dict[str, Any]) -> dict[str, st
 def test_every_service_is_scraped(gateway: requests.Session, outputs: dict[str, Any]) -> None:
     wait_for(lambda: set(_targets(gateway, outputs).values()) == {"up"}, 60)
     noted = {path.stem for path in Path(f"/etc/terrace/{ENVIRONMENT}/scrape-targets").glob("*.json")}
-    noted_services = {"backup", "feast", "gateway", "mlflow", "mlserver", "portal", "postgres", "prometheus", "timer"}
-    assert noted == noted_services
+    assert noted == {
+        *("backup", "evidently", "feast", "gateway", "mlflow", "mlserver", "portal", "postgres", "prometheus", "timer")
+    }
     assert len(_targets(gateway, outputs)) >= len(noted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,10 @@ class FakeMlflow:
 
     def get_model_version(self, _name: str, _version: str) -> SimpleNamespace:
         return SimpleNamespace(tags=self.tags)
+
+    def set_registered_model_tag(self, _name: str, key: str, value: str) -> None:
+        assert self.moves == [], "who moves the alias is said before it moves"
+        self.said = (key, json.loads(value))
 
     def set_registered_model_alias(self, _name: str, alias: str, version: str) -> None:
         self.aliases[alias] = version

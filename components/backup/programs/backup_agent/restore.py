@@ -268,6 +268,8 @@ def _stop_services(settings: Settings) -> None:
     for name in stopped:
         (settings.manifests / f"{name}.converged").unlink(missing_ok=True)
         shutil.rmtree(settings.software / name.removeprefix("service-") / "setup", ignore_errors=True)
+    for mark in settings.manifests.glob("postgres_database-*.converged"):
+        mark.unlink()  # a database that is made anew lets in its owner alone, until its role has run again
     programs = [program for entry in stopped.values() for program in entry["programs"]]
     done = subprocess.run(_stop_command(settings, programs), capture_output=True, text=True, check=False)
     running = _running(settings, programs)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from . import page
+from .environments import Builds
 from .example import example_request
 from .registry import Registry
 from .server import Server
@@ -27,7 +29,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, lambda *_: ended.set())
     health = page.Health()
     page.serve(settings.port, health, SILENCE_SECONDS)
-    sync = Sync(settings, Registry(settings.alias), Server(settings.mlserver), health, example_request)
+    registry = Registry(settings.alias, settings.candidate)
+    builds = Builds(settings, ThreadPoolExecutor(1))
+    sync = Sync(settings, registry, Server(settings.mlserver), builds, health, example_request)
     while not ended.is_set():
         try:
             sync.look()

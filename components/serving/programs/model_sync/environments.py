@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 from .errors import DeploymentError
@@ -21,7 +22,7 @@ PASSED_ON = re.compile(r"UV_|SSL_|HTTPS?_PROXY$|NO_PROXY$|ALL_PROXY$|PATH$|HOME$
 # for which uv knows many spellings ("skops@https:/host/file.whl").
 PLAIN = re.compile(r"[a-z0-9][\w .,*+!<>=~()\[\];'\"-]*", re.ASCII | re.IGNORECASE)
 HASH = re.compile(r"--hash=\w+:\w+", re.ASCII)
-NOT_FOR_MODELS = frozenset({"uv"})
+NOT_FOR_MODELS = frozenset({"uv", "psycopg", "psycopg-binary"})
 
 
 def requirement_name(line: str) -> str:
@@ -57,28 +58,66 @@ def merged(model: str, server: str) -> str:
     return "\n".join((others | own).values()) + "\n"
 
 
+def folder(settings: Settings, model: str) -> Path:
+    """Return where the environment for a model with these requirements is, or will be.
+
+    Raises:
+        DeploymentError: The requirements are refused.
+    """
+    text = merged(model, settings.lock.read_text(encoding="utf-8"))
+    digest = hashlib.sha256(f"{sys.version}\n{text}".encode()).hexdigest()[:32]
+    return settings.environments / digest
+
+
 def ensure(settings: Settings, model: str) -> Path:
     """Return the environment for a model with these requirements, after building it where it is missing.
 
     Raises:
         DeploymentError: The libraries do not go together, or cannot be installed.
     """
-    text = merged(model, settings.lock.read_text(encoding="utf-8"))
-    digest = hashlib.sha256(f"{sys.version}\n{text}".encode()).hexdigest()[:32]
-    folder = settings.environments / digest
-    if not (folder / "complete").exists():
-        LOG.info("building environment %s", digest)
+    target = folder(settings, model)
+    if not (target / "complete").exists():
+        LOG.info("building environment %s", target.name)
         settings.environments.mkdir(parents=True, exist_ok=True)
-        listing = settings.environments / f"{digest}.txt"
-        listing.write_text(text, encoding="utf-8")
+        listing = target.with_suffix(".txt")
+        listing.write_text(merged(model, settings.lock.read_text(encoding="utf-8")), encoding="utf-8")
         base = str(Path(sys.base_prefix, "bin", "python3"))
-        _uv(settings, "venv", "--quiet", "--clear", "--python", base, str(folder))
-        options = ["--quiet", "--no-build", "--compile-bytecode", "--python", str(folder / "bin" / "python")]
+        _uv(settings, "venv", "--quiet", "--clear", "--python", base, str(target))
+        options = ["--quiet", "--no-build", "--compile-bytecode", "--python", str(target / "bin" / "python")]
         if all("--hash=" in entry for entry in requirements(model).values()):
             options.append("--require-hashes")
         _uv(settings, "pip", "install", *options, "--requirements", str(listing))
-        (folder / "complete").touch()
-    return folder
+        (target / "complete").touch()
+    return target
+
+
+class Builds:
+    """Environments, built aside one at a time: a rollback must not wait until another version's libraries are there.
+
+    Args:
+        settings: What the program is told.
+        executor: What builds.
+    """
+
+    def __init__(self, settings: Settings, executor: Executor) -> None:
+        self._settings = settings
+        self._executor = executor
+        self._going_on: dict[Path, Future[Path]] = {}
+
+    def get(self, model: str) -> Path | None:
+        """Return the environment for a model with these requirements, or None while it is being built.
+
+        Raises:
+            DeploymentError: The libraries do not go together, or cannot be installed.
+        """
+        target = folder(self._settings, model)
+        if target not in self._going_on and (target / "complete").exists():
+            return target
+        if target not in self._going_on:
+            self._going_on[target] = self._executor.submit(ensure, self._settings, model)
+        if not self._going_on[target].done():
+            return None
+        return self._going_on.pop(target).result()
 
 
 def _uv(settings: Settings, *arguments: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from mlserver.codecs import NumpyRequestCodec
 from mlserver.types import InferenceRequest, Parameters, RequestInput
 
 from .errors import DeploymentError
+from .records import TRIAL
 
 # How columns of a model's signature travel: the protocol's datatype, and the codec of MLServer that reads it.
 DATATYPES = {
@@ -25,7 +27,7 @@ DATATYPES = {
 
 
 def example_request(files: Path) -> InferenceRequest | None:
-    """Return the model's input example as an inference request, or None where it has none that fits.
+    """Return the model's input example as an inference request, marked as a trial, or None where it has none that fits.
 
     Raises:
         DeploymentError: The example cannot be read.
@@ -33,9 +35,12 @@ def example_request(files: Path) -> InferenceRequest | None:
     try:
         model = Model.load(str(files))
         example = model.load_input_example(str(files))
+        request: InferenceRequest | None = None
         if isinstance(example, pd.DataFrame):
-            return _table_request(example, model)
-        return NumpyRequestCodec.encode_request(example) if isinstance(example, np.ndarray) else None
+            request = _table_request(example, model)
+        elif isinstance(example, np.ndarray):
+            request = NumpyRequestCodec.encode_request(example)
+        return request.model_copy(update={"id": f"{TRIAL}-{uuid.uuid4()}"}) if request else None
     except Exception as error:  # neither MLflow nor MLServer promises a particular exception here
         raise DeploymentError(f"the model's input example cannot be read: {error}") from error
 

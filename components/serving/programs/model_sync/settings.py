@@ -15,6 +15,7 @@ class Settings:
 
     Args:
         alias: The registry alias that deploys a version (``MODEL_SYNC_ALIAS``).
+        candidate: The alias of the version that is served beside it (``MODEL_SYNC_CANDIDATE``).
         interval: Seconds between two looks at the registry (``MODEL_SYNC_INTERVAL``).
         retry: Seconds until a failed version is tried again (``MODEL_SYNC_RETRY``).
         data: Folder of its own (``MODEL_SYNC_DATA``).
@@ -27,6 +28,7 @@ class Settings:
     """
 
     alias: str
+    candidate: str
     interval: float
     retry: float
     data: Path
@@ -46,6 +48,7 @@ class Settings:
         """
         return cls(
             alias=environment.get("MODEL_SYNC_ALIAS", "production"),
+            candidate=environment.get("MODEL_SYNC_CANDIDATE", "candidate"),
             interval=float(environment.get("MODEL_SYNC_INTERVAL", "5")),
             retry=float(environment.get("MODEL_SYNC_RETRY", "300")),
             data=Path(environment["MODEL_SYNC_DATA"]),

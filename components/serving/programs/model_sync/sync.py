@@ -15,6 +15,7 @@ import requests
 
 from . import artifacts, environments, page
 from .errors import DeploymentError, RegistryAwayError
+from .places import candidate, is_candidate, model_of
 from .repository import Repository, folder_name
 from .server import Server
 from .settings import Settings
@@ -36,6 +37,7 @@ class Sync:
         settings: What the program is told.
         registry: Where the versions are.
         server: Where they are served.
+        builds: What makes the environments.
         health: What to keep up to date for the health page.
         example: Returns a model's input example as a request, from the folder of its files.
     """
@@ -45,18 +47,21 @@ class Sync:
         settings: Settings,
         registry: Registry,
         server: Server,
+        builds: environments.Builds,
         health: page.Health,
         example: Callable[[Path], InferenceRequest | None],
     ) -> None:
         self._settings = settings
         self._registry = registry
         self._server = server
+        self._builds = builds
         self._health = health
         self._example = example
         self._repository = Repository(settings.models)
         self._confirmed: set[str] = set()
         self._failures: dict[str, tuple[str, float]] = {}
         self._owned: dict[str, tuple[str, str]] = {}
+        self._announced: dict[str, str] = {}
 
     def look(self) -> None:
         """Look once at the registry and at MLServer, and do what follows."""
@@ -84,6 +89,8 @@ class Sync:
         if fresh:
             self._failures = {name: each for name, each in self._failures.items() if pinned.get(name) == each[0]}
         for name, version in pinned.items():
+            if self._announced.get(name, version) != version:
+                del self._announced[name]
             served = self._repository.served(name)
             failed, again = self._failures.get(name, ("", 0.0))
             due = version != served or name not in self._confirmed
@@ -91,13 +98,17 @@ class Sync:
                 self._deploy(name, version, served)
             elif served:
                 self._hold(name, served)
+            if fresh and not is_candidate(name) and (served := self._repository.served(name)):
+                self._registry.record(name, served)
 
     def _deploy(self, name: str, version: str, served: str | None) -> None:
-        LOG.info("%s: deploying version %s in place of %s", name, version, served)
-        if version != served:
-            self._registry.report(name, version, "deploying")
+        self._announce(name, version, served)
         try:
             files, environment = self._prepare(name, version)
+            if environment is None:
+                if served:
+                    self._hold(name, served)
+                return
             self._switch(name, version, files, environment)
         except DeploymentError as error:
             self._fail(name, version, str(error))
@@ -108,6 +119,7 @@ class Sync:
             self._fail(name, version, str(DeploymentError(f"{type(error).__name__}: {error}")))
             return
         self._failures.pop(name, None)
+        self._announced.pop(name, None)
         self._confirmed.add(name)
         self._registry.report(name, version, "ready")
         if served and served != version:
@@ -116,20 +128,31 @@ class Sync:
         LOG.info("%s: version %s is served", name, version)
         self._clean_up()
 
-    def _prepare(self, name: str, version: str) -> tuple[Path, Path]:
-        folder = self._settings.artifacts / folder_name(name) / version
+    def _announce(self, name: str, version: str, served: str | None) -> None:
+        if self._announced.get(name) == version:
+            return
+        LOG.info("%s: deploying version %s in place of %s", name, version, served)
+        self._announced[name] = version
+        if version != served:
+            self._registry.report(name, version, "deploying")
+
+    def _prepare(self, name: str, version: str) -> tuple[Path, Path | None]:
+        """Return the version's files and its environment, which is None while it is being built."""
+        folder = self._settings.artifacts / folder_name(model_of(name)) / version
         files = artifacts.fetch(folder, lambda target: self._registry.download(name, version, target))
         artifacts.review(files, self._settings.trusted_types)
         listing = files / "requirements.txt"
         if not listing.exists():
             raise DeploymentError("the model names no requirements, so its libraries are unknown")
-        environment = environments.ensure(self._settings, listing.read_text(encoding="utf-8"))
-        (folder / "environment").write_text(environment.name, encoding="utf-8")
-        return files, environment
+        text = listing.read_text(encoding="utf-8")
+        # Noted before it is there, so that nothing clears it away half-built.
+        (folder / "environment").write_text(environments.folder(self._settings, text).name, encoding="utf-8")
+        return files, self._builds.get(text)
 
     def _switch(self, name: str, version: str, files: Path, environment: Path) -> None:
         before = self._repository.snapshot(name)
-        first = not before
+        served = self._repository.served(name)
+        first = served is None
         request = self._example(files)
         try:
             self._repository.write(name, version, files, environment, serve=first)
@@ -138,7 +161,7 @@ class Sync:
                 self._server.answer(name, None if first else version, request)
             self._repository.write(name, version, files, environment, serve=True)
             self._repository.write(name, version, files, environment, serve=False)
-            self._repository.keep(name, version)
+            self._repository.keep(name, version, served or version)
             self._load(name, version)
             if request:
                 self._confirm(name, version, request)
@@ -165,6 +188,7 @@ class Sync:
 
     def _fail(self, name: str, version: str, reason: str) -> None:
         LOG.error("%s: version %s failed: %s", name, version, reason)
+        self._announced.pop(name, None)
         self._failures[name] = (version, time.monotonic() + self._settings.retry)
         self._registry.report(name, version, "failed", reason)
         page.DEPLOYMENTS.labels(name, "failed").inc()
@@ -179,6 +203,17 @@ class Sync:
                 LOG.warning("%s: version %s cannot be loaded again: %s", name, served, error)
 
     def _load(self, name: str, version: str) -> None:
+        """Load the model's entries; where that of the version before is in the way, without it."""
+        try:
+            self._load_entries(name, version)
+        except DeploymentError as error:
+            if self._repository.versions(name) == {version}:
+                raise
+            LOG.warning("%s: the version before is not kept loaded any more: %s", name, error)
+            self._repository.keep(name, version)
+            self._load_entries(name, version)
+
+    def _load_entries(self, name: str, version: str) -> None:
         # MLServer takes entries in no certain order; where a version comes before the default, the default
         # replaces it, and the next load brings the version back.
         for _ in range(LOAD_ATTEMPTS):
@@ -200,9 +235,16 @@ class Sync:
         """Remove files and environments that only versions long out of service needed."""
         for model in self._settings.artifacts.iterdir():
             versions = sorted(model.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
-            served = self._repository.served(unquote(model.name))
+            name = unquote(model.name)
+            needed_versions = {
+                self._repository.served(name),
+                self._repository.served(candidate(name)),
+                self._registry.before(name),
+                *self._repository.versions(name),
+                *self._repository.versions(candidate(name)),
+            }
             for folder in versions[KEPT_VERSIONS:]:
-                if folder.name != served:
+                if folder.name not in needed_versions:
                     shutil.rmtree(folder)
         records = self._settings.artifacts.glob("*/*/environment")
         needed = {record.read_text(encoding="utf-8") for record in records}
@@ -215,7 +257,7 @@ class Sync:
         """Record whose the served models are; the file that says so may change while the program runs."""
         owners = json.loads(self._settings.owners.read_text(encoding="utf-8"))
         page.WITHOUT_OWNER.clear()
-        for name in self._repository.names():
+        for name in sorted({model_of(name) for name in self._repository.names()}):
             if name not in owners:
                 page.WITHOUT_OWNER.labels(name).set(1)
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from typing import Any
 
@@ -16,6 +18,7 @@ from flights.settings import Gateway
 
 ALIAS = "production"
 STATE_TAG = "terrace.serving.state"
+REQUEST_TAG = "terrace.serving.request"  # the platform's history of the model says who moved the alias
 ERROR_TAG = "terrace.serving.error"
 DEPLOY_SECONDS = 900
 POLL_SECONDS = 2
@@ -39,7 +42,9 @@ def promote(name: str, version: str, model: Any, rows: pd.DataFrame) -> float:
     """
     client = tracking.connect()
     before = current(client, name)
+    who = {"version": version, "by": f"pipeline run {os.environ.get('PIPELINE_RUN_ID', 'by hand')}", "how": "gate"}
     with tracking.answering():
+        client.set_registered_model_tag(name, REQUEST_TAG, json.dumps(who))
         client.set_registered_model_alias(name, ALIAS, version)
     try:
         platform = Platform(Gateway.from_environment())

@@ -19,6 +19,7 @@ from flights.schedule import CATEGORIES, SCHEDULE_FEATURES
 
 IMPORTANCE_ROWS = 5000
 SMALLEST_GROUP = 200
+REFERENCE_ROWS = 5000
 # Types that skops may make when it loads the model, beyond those that it trusts by itself. Each was looked at:
 # TreePredictor holds a tree's nodes as arrays, and partial binds arguments to check_array, which only checks arrays;
 # skops asks for partial's function by its own name, so trusting partial doesn't trust any other function.
@@ -57,6 +58,12 @@ def fit(rows: pd.DataFrame, features: list[str], parameters: Mapping[str, float]
 def probability(model: Pipeline, rows: pd.DataFrame) -> np.ndarray:
     """Return the probability of a late arrival for each row."""
     return np.asarray(model.predict_proba(rows[list(model.feature_names_in_)])[:, 1])
+
+
+def reference(model: Pipeline, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return a sample of what the model was trained on, with its predictions: what later ones are compared with."""
+    sample = rows.sample(min(REFERENCE_ROWS, len(rows)), random_state=seed)
+    return sample[list(model.feature_names_in_)].assign(prediction=probability(model, sample))
 
 
 def auc(late: pd.Series, probabilities: np.ndarray) -> float:

@@ -114,8 +114,9 @@ def load(run: Run, file: str) -> Any:
 
 def register(run: Run, configuration: Configuration) -> str:
     """Log the model without pickle, register it with its card, and tag the version with all that it came from."""
-    rows = training(labelled(run), configuration)
-    number = tracking.register(run, configuration, load(run, MODEL_FILE), rows[MODEL_FEATURES].head(5))
+    rows, trained = training(labelled(run), configuration), load(run, MODEL_FILE)
+    model.reference(trained, rows, configuration.seed).to_csv(run.folder / tracking.REFERENCE, index=False)
+    number = tracking.register(run, configuration, trained, rows[MODEL_FEATURES].head(5))
     run.write("register", {"model": configuration.model_name, "version": number})
     return f"{configuration.model_name} version {number}"
 

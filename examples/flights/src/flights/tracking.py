@@ -24,6 +24,7 @@ from flights.usecase import UseCase
 
 EXPERIMENT = "flights"
 SERVING_LOCK = Path("serving/requirements.txt")
+REFERENCE = "reference.csv"  # what the platform's watch over drift compares served predictions with
 
 
 def connect() -> mlflow.MlflowClient:
@@ -132,7 +133,13 @@ def register(pipeline: Run, configuration: Configuration, model: Any, example: p
     """
     use_case = UseCase.from_environment(configuration.use_case)
     with run(pipeline, "train", run_id=pipeline.read("train")["run_id"]) as run_id:
-        for path in (CONFIGURATION, LOCK, pipeline.file("profile.json"), pipeline.file("data.dvc")):
+        for path in (
+            CONFIGURATION,
+            LOCK,
+            pipeline.file("profile.json"),
+            pipeline.file("data.dvc"),
+            pipeline.file(REFERENCE),
+        ):
             artifact(path)
         logged = mlflow.sklearn.log_model(
             model,

@@ -1,0 +1,1 @@
+"""Programs of the watch over data and predictions, with its environment."""

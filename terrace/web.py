@@ -1,0 +1,82 @@
+"""HTTP with an account and the environment's own certificate, for commands that talk to a platform that is up."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from terrace.errors import OperationError
+
+TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered."""
+
+    url: str
+    status: int
+    text: str
+
+    def json(self) -> Any:
+        """Return the body as data.
+
+        Raises:
+            OperationError: It is no JSON.
+        """
+        try:
+            return json.loads(self.text or "{}")
+        except ValueError:
+            raise OperationError("the answer is no JSON", where=self.url, why=self.text[:200]) from None
+
+
+class Client:
+    """A service behind the gateway.
+
+    Args:
+        url: Its address.
+        user: The account's name.
+        password: The account's password.
+        ca_file: The certificate to trust; the system's where absent.
+    """
+
+    def __init__(self, url: str, user: str, password: str, ca_file: str | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._account = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        context = ssl.create_default_context(cafile=ca_file)
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
+        if urllib.parse.urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}:
+            handlers.append(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        """Return the answer, whatever its status.
+
+        Raises:
+            OperationError: There is none.
+        """
+        url = self._url + path
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": self._account, "Content-Type": "application/json"}
+        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310  # the platform's address
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+                return Answer(url, answer.status, answer.read().decode(errors="replace"))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(url, error.code, error.read().decode(errors="replace"))
+        except (OSError, http.client.HTTPException) as error:
+            raise OperationError(
+                "no answer",
+                where=url,
+                why=str(getattr(error, "reason", "") or error),
+                fix="see how the platform is: terrace status <env>",
+            ) from error
