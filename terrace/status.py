@@ -1,4 +1,7 @@
-"""Asks every service of an environment how it is."""
+"""Asks every service of an environment how it is.
+
+The portal takes this file along, without the rest of Terrace: it needs nothing but Python itself.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from terrace.provenance import Source
+if TYPE_CHECKING:
+    from terrace.provenance import Source
 
 TIMEOUT_SECONDS = 3.0
 POSTGRES_PROTOCOL = 0x00030000
@@ -80,9 +84,16 @@ def examine(env: str, outputs: Mapping[str, Any], ca_file: Path | None = None) -
     context = _trust(ca_file or Path(f"/etc/terrace/{env}/ca.crt"))
     with ThreadPoolExecutor(max_workers=max(1, len(services))) as pool:
         found = tuple(pool.map(lambda service: _examine(service, context), services))
-    source = outputs.get("source")
-    deployed = Source(**source) if source else None
+    deployed = _deployed(outputs.get("source"))
     return Status(env, int(tier) if tier is not None else None, outputs.get("target"), found, deployed)
+
+
+def _deployed(source: Mapping[str, Any] | None) -> Source | None:
+    if not source:
+        return None
+    from terrace.provenance import Source
+
+    return Source(**source)
 
 
 def _examine(service: Mapping[str, Any], context: ssl.SSLContext) -> Health:

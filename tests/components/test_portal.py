@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -16,7 +18,7 @@ import pytest
 from components.monitoring.parts import consoles
 from components.portal import pages
 from components.portal.programs.portal import HealthOfAll, Server
-from terrace import config, stackfile
+from terrace import config, stackfile, status
 from terrace.catalog import Catalog
 from terrace.explain import explain
 from terrace.resolve import Blueprint, resolve
@@ -174,3 +176,11 @@ def test_health_is_asked_once_for_many(address: str, asked: list[int]) -> None:
     metrics = get(f"{address}/metrics")[2]
     assert 'terrace_service_healthy{slot="tracking",name="mlflow"} 1' in metrics
     assert 'terrace_service_healthy{slot="database",name="postgres"} 0' in metrics
+
+
+def test_what_asks_the_services_runs_without_the_rest_of_terrace(tmp_path: Path) -> None:
+    shutil.copy(str(status.__file__), tmp_path / "status.py")
+    asks = "import status; print(status.examine('test', {'services': []}).services)"
+    command = ["/usr/bin/python3", "-S", "-c", asks]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "()\n"), done.stderr
