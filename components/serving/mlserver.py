@@ -132,13 +132,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 *program_files("serving", "model_sync"),
             ),
             environment={
-                "PYTHONPATH": "$(CONFIG)",
-                "HOME": "$(DATA)",
-                "MLFLOW_TRACKING_URI": registry.url,
-                "MLFLOW_TRACKING_USERNAME": registry.serving_account.user,
-                # MLflow asks for this even for skops; the deployer has reviewed every model that gets here.
-                "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",
-                "MLFLOW_DISABLE_TELEMETRY": "true",
+                **_registry_settings(registry),
                 **_server_settings(spec),
                 **_sync_settings(spec),
                 **keeping.environment,
@@ -183,6 +177,18 @@ class _Keeping:
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     metrics: tuple[Metrics, ...] = ()
+
+
+def _registry_settings(registry: RegistryOutputs) -> dict[str, str]:
+    return {
+        "PYTHONPATH": "$(CONFIG)",
+        "HOME": "$(DATA)",
+        "MLFLOW_TRACKING_URI": registry.url,
+        "MLFLOW_TRACKING_USERNAME": registry.serving_account.user,
+        # MLflow asks for this even for skops; the deployer has reviewed every model that gets here.
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
 
 
 def _server_settings(spec: MLServerSpec) -> dict[str, str]:

@@ -43,6 +43,10 @@ GRANTS: dict[str, dict[str, str]] = {
     READER: READS,
 }  # serving notes models' state
 HASH_ROUNDS = 1000
+SETUP = (
+    SetupStep("databases-and-accounts", ("$(BIN)/python", "$(CONFIG)/mlflow_accounts.py")),
+    SetupStep("people", ("$(BIN)/python", "$(CONFIG)/mlflow_people.py", "$(CONFIG)/people.json"), live=True),
+)
 
 
 class MLflowSpec(FlavorSpec):
@@ -93,12 +97,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
         return Workload(
             name="mlflow",
             artifact=Artifact(lock="mlflow"),
-            setup=(
-                SetupStep("databases-and-accounts", ("$(BIN)/python", "$(CONFIG)/mlflow_accounts.py")),
-                SetupStep(
-                    "people", ("$(BIN)/python", "$(CONFIG)/mlflow_people.py", "$(CONFIG)/people.json"), live=True
-                ),
-            ),
+            setup=SETUP,
             processes=(
                 Process("server", _server_command(spec), spec.memory_mb),
                 Process("metrics", _metrics_command(spec), memory_mb=256),

@@ -128,22 +128,23 @@ def open_session(
     from terrace.engine.project import Project
 
     root = project_root(project)
-    running: Running
-    if runs_program:
-        from terrace import resolve
-        from terrace.cli.team import print_powerless
-
-        blueprint = resolve.resolve(config.load(root, env))
-        if not as_json:
-            print_powerless(blueprint)
-        running = blueprint.spec
-    else:
-        running = config.load_running(root, env)
+    running = _checked(root, env, as_json=as_json) if runs_program else config.load_running(root, env)
     found = Project.load(root)
     if running.backend and "PULUMI_BACKEND_URL" not in os.environ:
         found = dataclasses.replace(found, backend_url=running.backend)
     chosen = engine or EngineName(running.engine)
     return Session(env, found, _stack(chosen, found, env), as_json, options or Options())
+
+
+def _checked(root: Path, env: str, *, as_json: bool) -> Running:
+    """Check the whole blueprint, and say who of the team gets no access by it."""
+    from terrace import config, resolve
+    from terrace.cli.team import print_powerless
+
+    blueprint = resolve.resolve(config.load(root, env))
+    if not as_json:
+        print_powerless(blueprint)
+    return blueprint.spec
 
 
 def engine_options(
