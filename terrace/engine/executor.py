@@ -94,7 +94,7 @@ class Executor:
 
     def _run(self, action: Action) -> None:
         for resource in (action.old, action.new):
-            if resource is not None:
+            if resource is not None and resource.custom:  # a stack's secret outputs hold words that are none
                 self._report.hide([resource.inputs, resource.outputs])
         since = self._report.started(action)
         try:
@@ -103,7 +103,7 @@ class Executor:
             message = describe(error)
             self._report.failed(action, message)
             raise StepError(self._report.redact(message), where=action.resource.urn) from None
-        if action.new is not None:
+        if action.new is not None and action.new.custom:
             self._report.hide(action.new.outputs)
         self._report.done(action, since)
 

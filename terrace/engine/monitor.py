@@ -240,7 +240,7 @@ class Monitor(Unsupported):
     def _fail_planning(self, goal: Goal, error: Exception) -> _Reached:
         resource = self._planner.named(goal)
         stored = self._planner.stored(resource.urn)
-        self._report.hide([goal.inputs, *([stored.inputs, stored.outputs] if stored else [])])
+        self._report.hide([goal.inputs, *([stored.inputs, stored.outputs] if stored and stored.custom else [])])
         self._report.say("error", resource.urn, self._report.fail(resource.urn, describe(error)))
         return self._fail(stored, resource)
 

@@ -70,3 +70,18 @@ def test_the_password_of_a_backend_that_is_not_supported(world: World, monkeypat
     with pytest.raises(Exception, match="not in postgres") as caught:
         world.run("up", 1)
     assert "topsecret" not in str(caught.value)
+
+
+LISTED = """
+pulumi.export("listed", pulumi.Output.secret({"kind": "service", "name": "timer"}))
+Thing("timer", value=stage, fail=["update"])
+"""
+
+
+def test_words_in_a_secret_output_are_not_taken_for_secrets(world: World) -> None:
+    world.write(LISTED.replace('["update"]', "[]"))
+    assert world.run("up", 1).ok
+    world.write(LISTED.replace("fail", "note='timer service', fail"))
+    result = world.run("up", 2)
+    assert not result.ok
+    assert "[secret]" not in str(result.errors)

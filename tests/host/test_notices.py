@@ -66,7 +66,7 @@ def test_an_alert_is_acknowledged_by_a_person(platform: Platform, outputs: dict[
             ENVIRONMENT,
             drill,
             "--by",
-            "ann",
+            "devops-engineer",
             "--for",
             "10m",
             "--comment",
@@ -77,7 +77,7 @@ def test_an_alert_is_acknowledged_by_a_person(platform: Platform, outputs: dict[
         wait_for(lambda: bool(select(client.active(), drill, {})[0].acknowledged), 30)
         (listed,) = [one for one in platform.json("alerts", ENVIRONMENT) if one["name"] == drill]
         (acknowledged,) = listed["acknowledged"]
-        assert (acknowledged["by"], acknowledged["comment"]) == ("ann", "looking")
+        assert (acknowledged["by"], acknowledged["comment"]) == ("devops-engineer", "looking")
         assert acknowledged["until"] > listed["since"]
         assert acknowledged["id"] == made[0]["id"]
         client._request("DELETE", f"api/v2/silence/{made[0]['id']}")
