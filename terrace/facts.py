@@ -15,7 +15,10 @@ def project_facts(blueprint: Blueprint) -> Mapping[str, str]:
 
     A project makes its model's card and owner from its use case, so that they are written down once.
     """
-    use_cases = {name: case.model_dump(mode="json", by_alias=True) for name, case in blueprint.spec.use_cases.items()}
+    use_cases = {
+        name: case.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        for name, case in blueprint.spec.use_cases.items()
+    }
     return {
         "TERRACE_ENVIRONMENT": blueprint.environment,
         "TERRACE_USE_CASES": json.dumps(use_cases, sort_keys=True, ensure_ascii=False),
