@@ -83,7 +83,7 @@ def _workload(spec: PagesSpec, target: HostTarget) -> Workload:
             *program_files("portal", "portal.py"),
             File("status.py", Path(status.__file__).read_text(encoding="utf-8")),
             File("outputs.json", _services(target).apply(json.dumps)),
-            File("site/index.html", _services(target).apply(lambda known: _page(target.blueprint, known))),
+            File("site/index.html", _services(target).apply(lambda known: _page(target.blueprint, known)), live=True),
             File("site/style.css", consoles.asset("style.css")),
             File("site/charts.js", consoles.asset("charts.js")),
             File("site/portal.js", (STATIC / "portal.js").read_text(encoding="utf-8")),
