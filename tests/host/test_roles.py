@@ -19,7 +19,17 @@ from tests.host.machine import supervisor_status, users, wait_for
 SETTINGS = Path("/etc/terrace", ENVIRONMENT)
 PREFIX = f"terrace-{ENVIRONMENT}-tiny"
 NOBODYS_PORT = 9 + PORT_SHIFT
-ROUTE = {"path": "/tiny/", "port": NOBODYS_PORT, "auth": "gateway", "keep_path": False, "body_mb": 1, "hidden": []}
+NEEDS = [{"request": "^GET ", "right": "read"}]
+ROUTE = {
+    "path": "/tiny/",
+    "port": NOBODYS_PORT,
+    "auth": "gateway",
+    "keep_path": False,
+    "body_mb": 1,
+    "hidden": [],
+    "slot": "serving",
+    "needs": NEEDS,
+}
 
 
 def _run(role: str, state: str, **variables: Any) -> subprocess.CompletedProcess[str]:
@@ -85,7 +95,13 @@ def test_a_folder_that_is_removed_is_served_no_more(
     gateway: requests.Session, outputs: dict[str, Any], tmp_path: Path
 ) -> None:
     url = outputs["connection"]["TERRACE_GATEWAY_URL"] + "/folder/healthz"
-    folder = {"gateway_folder_route": "/folder/", "gateway_folder_path": "/srv", "gateway_folder_upload_mb": 1}
+    folder = {
+        "gateway_folder_route": "/folder/",
+        "gateway_folder_path": "/srv",
+        "gateway_folder_upload_mb": 1,
+        "gateway_folder_slot": "data_versioning",
+        "gateway_folder_needs": NEEDS,
+    }
     try:
         assert _run("gateway_folder", "present", **folder).returncode == 0
         wait_for(lambda: gateway.get(url, timeout=30).status_code == 200, 20)
