@@ -80,12 +80,12 @@ def test_a_wrong_passphrase_is_refused(platform: Platform) -> None:
     assert "Traceback" not in refused.stderr
 
 
-def test_a_service_that_does_not_start_shows_its_last_log_lines(changed: Platform) -> None:
+def test_an_entrance_that_cannot_be_is_told_with_the_reason(changed: Platform) -> None:
     changed.edit("gateway: {flavor: nginx,", "gateway: {flavor: nginx, address: 203.0.113.9,")  # not of this machine
     failed = changed.terrace("up", ENVIRONMENT, "--yes", check=False)
     assert failed.returncode == 1
     said = failed.stderr + failed.stdout
-    assert "gateway did not start" in said
+    assert "service gateway on this-machine" in said
     assert "bind() to 203.0.113.9" in said
 
 

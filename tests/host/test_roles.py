@@ -126,3 +126,17 @@ def test_artifacts_are_not_left_behind_when_their_folder_changes(tmp_path: Path)
     finally:
         assert _run("artifact_folder", "absent", artifact_folder_path=str(new), **variables).returncode == 0
     assert not new.exists()
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_service_that_does_not_become_healthy_shows_its_last_log_lines() -> None:
+    command = ["/bin/sh", "-c", "echo it has no idea; exec sleep 9999"]
+    process = {"name": "one", "command": command, "memory_mb": 64, "stop_seconds": 5}
+    probe = {"port": NOBODYS_PORT, "path": "/", "status": 200, "timeout_seconds": 4}
+    try:
+        done = _run("service", "present", service_name="tiny", service_processes=[process], service_probe=probe)
+        assert done.returncode != 0
+        assert "tiny did not start or did not become healthy" in done.stdout
+        assert "it has no idea" in done.stdout
+    finally:
+        _service("absent", "one")
