@@ -10,15 +10,16 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+
+from terrace.spec_base import Model, Name
+from terrace.spec_host import HostConfiguration, PublicKey
 
 
 def _whole_number(value: Any) -> Any:
@@ -31,8 +32,6 @@ def _whole_number(value: Any) -> Any:
 Tier = Annotated[
     int, Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5."), BeforeValidator(_whole_number)
 ]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-
 Url = Annotated[str, Field(pattern=r"^https?://")]
 
 Practice = Literal[
@@ -83,20 +82,14 @@ PROBLEMS = "problems"  # the type of pydantic's error that holds several, each w
 class Problem(NamedTuple):
     """What doesn't fit together in a valid part of the spec; ``path`` leads to it from that part."""
 
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     text: str
 
 
 def _refuse(problems: list[Problem]) -> None:
     if problems:
-        text = "; ".join(f"{'.'.join(problem.path)}: {problem.text}" for problem in problems)
+        text = "; ".join(f"{'.'.join(map(str, problem.path))}: {problem.text}" for problem in problems)
         raise PydanticCustomError(PROBLEMS, "{text}", {"text": text, "problems": problems})
-
-
-class Model(BaseModel):
-    """A part of the spec: immutable, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SecretReference(Model):
@@ -129,6 +122,7 @@ class Person(Model):
 
     email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$", description="Where notices go.")
     roles: tuple[Role, ...] = Field((), description="Roles of this person alone, beside those of the groups.")
+    ssh_keys: tuple[PublicKey, ...] = Field((), description="Public keys, for who is an admin of a host.")
 
 
 class Group(Model):
@@ -143,6 +137,12 @@ class Team(Model):
 
     people: Mapping[Name, Person] = Field(default_factory=dict, description="People by account name.")
     groups: Mapping[Name, Group] = Field(default_factory=dict, description="Groups by name.")
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return the people whom ``name``, a person or a group, stands for."""
+        if name in self.people:
+            return (name,)
+        return self.groups[name].members if name in self.groups else ()
 
     @model_validator(mode="after")
     def _members_exist(self) -> Self:
@@ -192,6 +192,9 @@ class Host(Model):
     name: Name = "this-machine"
     address: Annotated[str, AfterValidator(_this_machine)] = Field("127.0.0.1", description="IP address.")
     connection: Literal["local"] = Field("local", description="How Ansible reaches it; only this machine so far.")
+    configure: HostConfiguration = Field(
+        HostConfiguration(), description="What of the machine itself is configured; nothing by default."
+    )
 
 
 def _kind(value: Any) -> str:
@@ -239,7 +242,7 @@ class PlatformSpec(Running):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        _refuse([*self._unknown_owners(), *self._unwaived()])
+        _refuse([*self._unknown_owners(), *self._unwaived(), *self._admins_without_access()])
         return self
 
     def _unknown_owners(self) -> Iterator[Problem]:
@@ -265,3 +268,13 @@ class PlatformSpec(Running):
                 yield Problem(("practices", name, "tier"), f"{below}, which needs a waiver (reason, owner, expires)")
             elif level.waiver.expires < today:
                 yield Problem(("practices", name, "waiver", "expires"), f"the waiver ended on {level.waiver.expires}")
+
+    def _admins_without_access(self) -> Iterator[Problem]:
+        for number, host in enumerate(self.hosts):
+            for name in host.configure.users.admins if host.configure.users else ():
+                path = ("hosts", number, "configure", "users", "admins")
+                if name not in self.team.people and name not in self.team.groups:
+                    yield Problem(path, f"{name!r} is neither a person nor a group of team")
+                for person in self.team.members(name):
+                    if not self.team.people[person].ssh_keys:
+                        yield Problem(path, f"{person!r} has no ssh_keys in team.people, and could not log in")

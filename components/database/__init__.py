@@ -34,3 +34,8 @@ class DatabaseOutputs(SlotOutputs):
     """What the slot gives: ``provision(name, consumer)`` makes one consumer's own role and database."""
 
     provision: Callable[[str, pulumi.Resource], DatabaseAccess]
+    port: int
+
+    def ports(self) -> tuple[int, ...]:
+        """Return the server's port."""
+        return (self.port,)

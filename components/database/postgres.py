@@ -64,7 +64,7 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
             )
             return DatabaseAccess("127.0.0.1", spec.port, name, name, password, database)
 
-        return DatabaseOutputs(provision)
+        return DatabaseOutputs(provision, spec.port)
 
 
 def _workload(spec: PostgresSpec, user: str) -> Workload:
