@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from terrace.errors import InputError
 from terrace.resolve import Blueprint
 from terrace.spec import Host, Person, Team
 from terrace.spec_host import HostConfiguration
-from tests.components.recording import Recorded, blueprint, plan
+from tests.components.recording import Recorded, _loop, blueprint, plan
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0 ann@laptop"
 ROLES = {"users", "hardening", "firewall", "time", "container_runtime", "kubernetes_node", "gpu"}
@@ -114,4 +115,12 @@ def test_a_platform_that_cannot_be_declared_ends_with_its_error(
         with pytest.raises(InputError, match="this slot can't be declared"):
             plan(configured(tmp_path, {"firewall": {}}))
     finally:
-        settings._get_rpc_manager().clear()  # it remembers the failure for the next program of this process
+        forget()
+
+
+def forget() -> None:
+    """Let what still waits end, and its failures be forgotten: the next program of this process would meet them."""
+    loop = _loop()
+    loop.run_until_complete(asyncio.wait_for(asyncio.gather(*asyncio.all_tasks(loop), return_exceptions=True), 30))
+    settings._get_rpc_manager().clear()
+    settings.SETTINGS.outputs.clear()
