@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from terrace.engine.model import Diagnostic, Event, OnEvent, Result
@@ -143,7 +145,8 @@ class PulumiStack:
     def _environment(self) -> dict[str, str]:
         environment = {
             **os.environ,
-            "PULUMI_BACKEND_URL": self.project.backend_url,
+            # Some builds of the CLI take ~ from the password database and not from HOME.
+            "PULUMI_BACKEND_URL": re.sub(r"^file://~(?=/|$)", f"file://{Path.home()}", self.project.backend_url),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
             # The provider server of dynamic resources looks for it in the program's folder otherwise.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -190,6 +191,14 @@ def test_the_cli_gets_the_backend_and_the_passphrases_file_but_no_passphrase(wor
     assert environment["PULUMI_BACKEND_URL"] == f"file://{world.folder}/state"
     assert environment["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(world.folder / "passphrase")
     assert "open sesame" not in json.dumps([environment, world.calls()])
+
+
+def test_the_cli_is_told_whose_home_the_state_is_in(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(world.folder))
+    project = dataclasses.replace(world.stack.project, backend_url="file://~")
+    world.play(ls=LISTED, up={})
+    dataclasses.replace(world.stack, project=project).up()
+    assert world.environment()["PULUMI_BACKEND_URL"] == f"file://{world.folder}"
 
 
 def test_a_passphrase_of_the_environment_is_left_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
