@@ -212,7 +212,7 @@ class _Reader:
             self._add(f"{name}: it is missing", where[:-1], key=True)
         elif detail["type"] == PROBLEMS:
             for problem in detail["ctx"]["problems"]:
-                self._add(".".join([*map(str, loc), *problem.path]) + f": {problem.text}", (*where, *problem.path))
+                self._add(".".join(map(str, [*loc, *problem.path])) + f": {problem.text}", (*where, *problem.path))
         else:
             self._add(f"{name}: {complaint(model, detail, loc)}", where, key=is_key)
 

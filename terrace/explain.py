@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from terrace.tiers import Cell, Evidence, TierTable
 
 if TYPE_CHECKING:
     from terrace.resolve import Blueprint
+    from terrace.spec import PlatformSpec
 
 ROOT = Path(__file__).parents[1]
 PASSWORD_IN_ADDRESS = re.compile(r"://[^\s/@]+@")
@@ -35,8 +37,8 @@ class Value:
 class CellReport:
     """What a tier asks of a practice, and what gives it.
 
-    ``coverage`` is «covered» when all evidence is there, «stated» for an organisational cell that the spec answers,
-    «not covered» otherwise.
+    ``coverage`` is «covered» when all evidence is there, «stated» for an organisational cell that an owner states in
+    the spec, «not covered» otherwise; ``lacks`` says then what is missing.
     """
 
     practice: str
@@ -45,6 +47,7 @@ class CellReport:
     asks: str
     coverage: Coverage
     by: tuple[str, ...]
+    lacks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,13 @@ def _parts(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _cell(blueprint: Blueprint, practice: str, title: str, tier: int, cell: Cell, root: Path) -> CellReport:
     if cell.organisational:
-        statements = _statements(blueprint, practice)
-        return CellReport(practice, title, tier, cell.asks, "stated" if statements else "not covered", statements)
+        stated, lacks = _statement(blueprint, practice, tier)
+        return CellReport(practice, title, tier, cell.asks, "not covered" if lacks else "stated", stated, lacks)
     given = tuple(str(evidence) for evidence in cell.evidence)
-    covered = bool(given) and all(_is_there(blueprint, evidence, root) for evidence in cell.evidence)
-    return CellReport(practice, title, tier, cell.asks, "covered" if covered else "not covered", given)
+    lacks = tuple(str(evidence) for evidence in cell.evidence if not _is_there(blueprint, evidence, root))
+    if not given:
+        lacks = ("nothing gives it yet",)
+    return CellReport(practice, title, tier, cell.asks, "not covered" if lacks else "covered", given, lacks)
 
 
 def _is_there(blueprint: Blueprint, evidence: Evidence, root: Path) -> bool:
@@ -128,11 +133,26 @@ def _is_there(blueprint: Blueprint, evidence: Evidence, root: Path) -> bool:
     return (root / str(evidence.test or evidence.file).partition("::")[0]).is_file()
 
 
-def _statements(blueprint: Blueprint, practice: str) -> tuple[str, ...]:
-    """Return what the spec states for an organisational cell."""
-    spec = blueprint.spec
-    if practice in ("lifecycle_management", "explainability"):
-        return tuple(f"use_cases.{name}, owner {case.owner}" for name, case in spec.use_cases.items())
-    if practice == "collaboration":
-        return tuple(f"team.people.{name}" for name, person in spec.team.people.items() if person.email)
-    return ()
+def _statement(blueprint: Blueprint, practice: str, tier: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what the spec states for an organisational cell, and what it lacks for that."""
+    described, lacks = _described(blueprint.spec, practice, tier)
+    made = [each for each in blueprint.spec.statements if (each.practice, each.tier) == (practice, tier)]
+    today = datetime.datetime.now(datetime.UTC).date()
+    for each in made:
+        described.append(f"{each.owner}, {each.made}, until {each.expires}: {each.says}")
+        if each.expires < today:
+            lacks.append(f"the statement ended on {each.expires}")
+    if not made:
+        lacks.append(f"`statements` has none of {practice} at tier {tier}")
+    return tuple(described), tuple(lacks)
+
+
+def _described(spec: PlatformSpec, practice: str, tier: int) -> tuple[list[str], list[str]]:
+    """Return the part of the spec that a statement of a cell is about, and what is missing there."""
+    if tier == 1 and practice in ("lifecycle_management", "explainability"):
+        cases = [f"use_cases.{name}, owner {case.owner}" for name, case in spec.use_cases.items()]
+        return cases, [] if cases else ["`use_cases` is empty"]
+    if tier == 1 and practice == "collaboration":
+        people = [f"team.people.{name}" for name, person in spec.team.people.items() if person.email]
+        return people, [] if people else ["nobody in `team.people` has an email address"]
+    return [], []

@@ -133,6 +133,7 @@ class _Resolver:
         self._check_requirements(slots)
         self._check_ports(slots)
         self._check_people()
+        self._check_statements()
         if self.errors:
             raise InputErrors(self.errors)
         return Blueprint(self.loaded.environment, self.spec, slots, self.practices, self.origins)
@@ -224,6 +225,17 @@ class _Resolver:
                 what = f"team.people: {name!r} is the name of an account of the platform's own"
                 fix = f"Call the person something else ({', '.join(reserved)} are taken)."
                 self.errors.append(InputError(what, where=where, fix=fix))
+
+    def _check_statements(self) -> None:
+        for index, statement in enumerate(self.spec.statements):
+            if not self.table.practices[statement.practice].cells[statement.tier].organisational:
+                where = self.loaded.file.value(("config", "terrace:platform", "statements", index, "tier"))
+                what = (
+                    f"statements.{index}: {statement.practice} at tier {statement.tier} is shown by tests, not stated"
+                )
+                self.errors.append(
+                    InputError(what, where=where, fix="Remove it; `terrace explain` says what is to be stated.")
+                )
 
     def _default(self, slot: str) -> str | None:
         return self.table.default_flavor(slot, self.spec.target)

@@ -4,48 +4,20 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from terrace.notify import Notify
 from terrace.spec_base import PROBLEMS, Model, Problem, SecretReference, UrlOrSecret, refuse
+from terrace.spec_practices import Practice, PracticeLevel, Statement, Tier
 
-__all__ = ["PROBLEMS", "Model", "PlatformSpec", "Problem", "SecretReference"]
-
-
-def _whole_number(value: Any) -> Any:
-    """Refuse what Python would take for a number and people wouldn't: ``true``, and ``3_0`` as text."""
-    if isinstance(value, bool) or (isinstance(value, str) and not re.fullmatch(r"-?\d+(\.\d+)?", value.strip())):
-        raise PydanticCustomError("not_a_number", "it should be a number")
-    return value
+__all__ = ["PROBLEMS", "Model", "PlatformSpec", "Practice", "Problem", "SecretReference", "Tier"]
 
 
-Tier = Annotated[
-    int, Field(ge=1, le=5, description="How mature the team's ML practice is, 1 to 5."), BeforeValidator(_whole_number)
-]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
-
-Practice = Literal[
-    "ci_cd",
-    "model_and_data_versioning",
-    "pipeline_automation",
-    "performance_monitoring",
-    "experiment_management",
-    "model_deployment",
-    "lifecycle_management",
-    "data_security_and_privacy",
-    "explainability",
-    "data_quality",
-    "configuration_management",
-    "deployment_strategies",
-    "infrastructure_automation",
-    "collaboration",
-    "risk_and_compliance",
-]
 
 # The first seven: Kreuzberger et al.; the rest are added by other reviews.
 Role = Literal[
@@ -69,21 +41,6 @@ Role = Literal[
 DataClass = Literal["public", "internal", "confidential", "pii"]
 RiskClass = Literal["minimal", "limited", "high"]
 Profile = Literal["soc2", "gdpr", "hipaa", "iso27001", "eu_ai_act", "nist_ai_rmf"]
-
-
-class Waiver(Model):
-    """A recorded exception that ends by itself."""
-
-    reason: str = Field(min_length=10, description="Why the exception is needed.")
-    owner: str = Field(min_length=1, description="A person or group of `team` who answers for it.")
-    expires: datetime.date = Field(description="The last day on which it holds, YYYY-MM-DD.")
-
-
-class PracticeLevel(Model):
-    """A practice apart from the platform's tier."""
-
-    tier: Tier
-    waiver: Waiver | None = Field(None, description="Needed where the practice is below the platform's tier.")
 
 
 class Person(Model):
@@ -192,6 +149,7 @@ class PlatformSpec(Running):
     practices: Mapping[Practice, PracticeLevel] = Field(
         default_factory=dict, description="Practices raised above, or by a waiver lowered below, the tier."
     )
+    statements: tuple[Statement, ...] = Field((), description="What owners state because no machine can see it.")
     notify: Notify | None = Field(None, description="Whom alerts reach; without it they stay on Alertmanager's page.")
     compliance: tuple[Profile, ...] = Field((), description="Frameworks whose rules are to hold.")
     network: Network = Field(Network(), description="Proxy and private package index.")
@@ -199,17 +157,19 @@ class PlatformSpec(Running):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        refuse([*self._unknown_owners(), *self._shared_models(), *self._unwaived()])
+        refuse([*self._unknown_owners(), *self._shared_models(), *self._unwaived(), *self._misstated()])
         return self
 
     def _unknown_owners(self) -> Iterator[Problem]:
         known = {*self.team.people, *self.team.groups}
-        owners: dict[tuple[str, ...], str] = {
+        owners: dict[tuple[str | int, ...], str] = {
             ("use_cases", name, "owner"): use_case.owner for name, use_case in self.use_cases.items()
         }
         for name, level in self.practices.items():
             if level.waiver:
                 owners["practices", name, "waiver", "owner"] = level.waiver.owner
+        for index, statement in enumerate(self.statements):
+            owners["statements", index, "owner"] = statement.owner
         for path, owner in owners.items():
             if owner not in known:
                 listed = f"known: {', '.join(sorted(known))}" if known else "terrace:platform has no team"
@@ -232,3 +192,16 @@ class PlatformSpec(Running):
                 yield Problem(("practices", name, "tier"), f"{below}, which needs a waiver (reason, owner, expires)")
             elif level.waiver.expires < today:
                 yield Problem(("practices", name, "waiver", "expires"), f"the waiver ended on {level.waiver.expires}")
+
+    def _misstated(self) -> Iterator[Problem]:
+        today = datetime.datetime.now(datetime.UTC).date()
+        seen: set[tuple[str, int]] = set()
+        for index, statement in enumerate(self.statements):
+            cell = (statement.practice, statement.tier)
+            if cell in seen:
+                yield Problem(("statements", index), f"{cell[0]} at tier {cell[1]} has a statement already")
+            seen.add(cell)
+            if statement.made > today:
+                yield Problem(("statements", index, "made"), f"{statement.made} is still to come")
+            if statement.expires <= statement.made:
+                yield Problem(("statements", index, "expires"), f"it should be after {statement.made}")

@@ -15,14 +15,14 @@ PROBLEMS = "problems"  # the type of pydantic's error that holds several, each w
 class Problem(NamedTuple):
     """What doesn't fit together in a valid part of the spec; ``path`` leads to it from that part."""
 
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     text: str
 
 
 def refuse(problems: list[Problem]) -> None:
     """Raise all of ``problems`` as one of pydantic's errors, unless there are none."""
     if problems:
-        text = "; ".join(f"{'.'.join(problem.path)}: {problem.text}" for problem in problems)
+        text = "; ".join(f"{'.'.join(map(str, problem.path))}: {problem.text}" for problem in problems)
         raise PydanticCustomError(PROBLEMS, "{text}", {"text": text, "problems": problems})
 
 

@@ -50,3 +50,5 @@ def _print(explanation: Explanation) -> None:
             typer.echo(f" {cell.asks}")
             if cell.by:
                 typer.secho(f"{'':<17}by {', '.join(cell.by)}", dim=True)
+            if cell.lacks:
+                typer.secho(f"{'':<17}lacks: {', '.join(cell.lacks)}", fg="yellow")

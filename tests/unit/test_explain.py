@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from terrace.explain import Explanation, explain
+from terrace.explain import CellReport, Explanation, explain
 from terrace.resolve import resolve
 from terrace.tiers import Cell, TierTable
 from tests.unit.fake_flavors import FakeCatalog, flavor, load, stack, table
@@ -54,8 +54,8 @@ def test_every_value_is_listed_once_with_its_origin(tmp_path: Path) -> None:
         ("tier", 1, "written", "stack file, Pulumi.case.yaml:2:17"),
         ("target", "host", "written", "stack file, Pulumi.case.yaml:3:19"),
     ]
-    whole = ["engine", "backend", "name", "hosts", "team", "use_cases", "notify", "compliance", "network"]
-    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:11] == whole
+    whole = ["engine", "backend", "name", "hosts", "team", "use_cases", "statements", "notify", "compliance", "network"]
+    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:12] == whole
     assert values[-17:-14] == [
         ("storage.flavor", "folder", "target", "default on target host"),
         ("storage.size", 2, "written", "stack file, Pulumi.case.yaml:5:21"),
@@ -106,25 +106,71 @@ def test_a_cell_is_covered_when_all_its_evidence_is_there(tmp_path: Path, eviden
     assert len(coverage(found, "ci_cd")[1]) == len(evidence)
 
 
+STATED = """\
+statements:
+  - practice: {practice}
+    tier: 1
+    says: It is as it stands here.
+    owner: ann
+    made: 2024-01-31
+    expires: {expires}
+"""
+SAID = "ann, 2024-01-31, until {expires}: It is as it stands here."
+
+
 @pytest.mark.parametrize(
-    ("practice", "platform", "stated"),
+    ("practice", "platform", "about"),
     [
         ("lifecycle_management", TEAM + USE_CASE, ("use_cases.flights, owner ann",)),
         ("explainability", TEAM + USE_CASE, ("use_cases.flights, owner ann",)),
-        ("lifecycle_management", TEAM, ()),
         ("collaboration", TEAM, ("team.people.ann",)),
-        ("collaboration", "", ()),
-        ("risk_and_compliance", TEAM + USE_CASE, ()),
+        ("risk_and_compliance", TEAM, ()),
     ],
 )
 def test_an_organisational_cell_is_stated_by_the_spec(
-    tmp_path: Path, practice: str, platform: str, stated: tuple[str, ...]
+    tmp_path: Path, practice: str, platform: str, about: tuple[str, ...]
 ) -> None:
-    cells = {practice: {"asks": "Somebody.", "organisational": True, "evidence": [{"slot": "storage"}]}}
+    platform += STATED.format(practice=practice, expires="2999-12-31")
+    cell = organisational(tmp_path, practice, platform)
+    assert (cell.coverage, cell.lacks) == ("stated", ())
+    assert cell.by == (*about, SAID.format(expires="2999-12-31"))
 
-    found = explained(tmp_path, stack(platform, tier=1), cells)
 
-    assert coverage(found, practice) == ("stated" if stated else "not covered", stated)
+@pytest.mark.parametrize(
+    ("practice", "platform", "lacks"),
+    [
+        ("lifecycle_management", TEAM, ("`use_cases` is empty",)),
+        ("explainability", TEAM, ("`use_cases` is empty",)),
+        (
+            "collaboration",
+            TEAM.replace("email: ann@example.org", ""),
+            ("nobody in `team.people` has an email address",),
+        ),
+    ],
+)
+def test_a_statement_about_nothing_covers_nothing(
+    tmp_path: Path, practice: str, platform: str, lacks: tuple[str, ...]
+) -> None:
+    cell = organisational(tmp_path, practice, platform + STATED.format(practice=practice, expires="2999-12-31"))
+    assert (cell.coverage, cell.lacks) == ("not covered", lacks)
+
+
+def test_a_statement_that_ended_or_was_never_made_covers_nothing(tmp_path: Path) -> None:
+    ended = organisational(
+        tmp_path, "collaboration", TEAM + STATED.format(practice="collaboration", expires="2024-12-31")
+    )
+    assert (ended.coverage, ended.lacks) == ("not covered", ("the statement ended on 2024-12-31",))
+    never = organisational(tmp_path, "collaboration", TEAM)
+    assert (never.coverage, never.lacks) == ("not covered", ("`statements` has none of collaboration at tier 1",))
+
+
+def organisational(folder: Path, practice: str, platform: str) -> CellReport:
+    cells = {
+        row: {"asks": "Somebody.", "organisational": True}
+        for row in ("lifecycle_management", "explainability", "collaboration", practice)
+    }
+    found = explained(folder, stack(platform, tier=1), cells)
+    return next(cell for cell in found.cells if (cell.practice, cell.tier) == (practice, 1))
 
 
 def test_waivers_are_told(tmp_path: Path) -> None:
