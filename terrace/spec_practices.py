@@ -42,12 +42,20 @@ Practice = Literal[
 ]
 
 
+def _day(value: Any) -> Any:
+    """Return a day's own text where the Pulumi CLI has rewritten the stack file, and gave it a time."""
+    return value.removesuffix(" 00:00:00 +0000 UTC") if isinstance(value, str) else value
+
+
+Day = Annotated[datetime.date, BeforeValidator(_day)]
+
+
 class Waiver(Model):
     """A recorded exception that ends by itself."""
 
     reason: str = Field(min_length=10, description="Why the exception is needed.")
     owner: str = Field(min_length=1, description="A person or group of `team` who answers for it.")
-    expires: datetime.date = Field(description="The last day on which it holds, YYYY-MM-DD.")
+    expires: Day = Field(description="The last day on which it holds, YYYY-MM-DD.")
 
 
 class PracticeLevel(Model):
@@ -64,5 +72,5 @@ class Statement(Model):
     tier: Tier = Field(description="The cell's tier.")
     says: str = Field(min_length=10, description="What is stated.")
     owner: str = Field(min_length=1, description="The person or group of `team` that states it.")
-    made: datetime.date = Field(description="The day on which it was stated, YYYY-MM-DD.")
-    expires: datetime.date = Field(description="The last day on which it holds, YYYY-MM-DD.")
+    made: Day = Field(description="The day on which it was stated, YYYY-MM-DD.")
+    expires: Day = Field(description="The last day on which it holds, YYYY-MM-DD.")

@@ -54,6 +54,13 @@ class StackFile:
         named = {key if ":" in str(key) else f"{project}:{key}": value for key, value in config.items()}
         return cls(path, str(document.get("encryptionsalt") or ""), named)
 
+    def recorded(self) -> dict[str, Any]:
+        """The config as the CLI notes it in a stack's history: still encrypted, numbers and dates as Go writes them."""
+        objects = (dict, list)
+        return {
+            key: _plain(value) if isinstance(value, objects) else as_text(value) for key, value in self.config.items()
+        }
+
     def has_secrets(self) -> bool:
         """Whether any value is encrypted."""
         return any(_is_secret(value) for value in self.config.values())

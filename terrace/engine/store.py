@@ -159,7 +159,7 @@ class Store:
 
     def record(self, update: dict[str, Any]) -> None:
         """Add an update to the history."""
-        self.backend.record({**update, "config": self.stack_file.config})
+        self.backend.record({**update, "config": self.stack_file.recorded()})
 
 
 def engine_version() -> str:

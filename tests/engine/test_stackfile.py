@@ -48,6 +48,33 @@ def test_values_are_text_and_objects_are_json_as_go_writes_it(path: Path, crypte
     assert file.secret_keys() == []
 
 
+def test_the_history_holds_the_config_as_the_cli_was_seen_to_note_it(path: Path) -> None:
+    path.write_text(
+        """
+        config:
+          num: 1
+          float: 1.50
+          flag: true
+          none:
+          secret: {secure: v1:abc}
+          o: {d: 2026-11-24, e: 1e3, t: 2026-11-24T10:00:00Z, l: []}
+          l: []
+          d: 2026-11-24
+        """,
+        encoding="utf-8",
+    )
+    assert json.loads(json.dumps(StackFile.load(path, "p").recorded())) == {
+        "p:num": "1",
+        "p:float": "1.5",
+        "p:flag": "true",
+        "p:none": "",
+        "p:secret": {"secure": "v1:abc"},
+        "p:o": {"d": "2026-11-24 00:00:00 +0000 UTC", "e": 1000, "t": "2026-11-24 10:00:00 +0000 UTC", "l": []},
+        "p:l": [],
+        "p:d": "2026-11-24 00:00:00 +0000 UTC",
+    }
+
+
 def test_secrets_are_found_at_every_depth(path: Path, crypter: Crypter) -> None:
     secure = {"secure": crypter.encrypt("hunter22")}
     config = {
