@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.figures import show
 
-HELPERS = frozenset({"__init__", "__main__", "engine_child", "engine_plot", "engine_runs", "figures"})
+HELPERS = frozenset({"__init__", "__main__", "engine_child", "engine_plot", "engine_runs", "figures", "platform"})
 
 
 def main() -> None:
