@@ -9,7 +9,9 @@ from pathlib import Path
 
 from benchmarks.figures import show
 
-HELPERS = frozenset({"__init__", "__main__", "engine_child", "engine_plot", "engine_runs", "figures", "platform"})
+APART = frozenset(
+    {"__init__", "__main__", "backups", "engine_child", "engine_plot", "engine_runs", "figures", "platform"}
+)
 
 
 def main() -> None:
@@ -20,7 +22,7 @@ def main() -> None:
     options = parser.parse_args()
     # A user's Python keeps compiled modules; a machine that forbids it would be measured compiling.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    names = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in HELPERS)
+    names = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in APART)
     names.remove("demo")
     for name in (["demo"] if options.demo else []) + names:
         show(importlib.import_module(f"benchmarks.{name}").measure(options.env))

@@ -12,6 +12,8 @@ from benchmarks.figures import Figure
 from benchmarks.platform import MODEL, PlatformUnderTest, platform
 from terrace.models import Models
 
+LOGGED_MODEL = "models:/"
+
 
 def measure(env: str) -> Iterator[Figure]:
     """Register the version in production once more, put it into production, take the step back, and remove it."""
@@ -50,7 +52,10 @@ class _Registry:
         """Register a version's files and what is said of it once more; returns the new version."""
         first = self._call("GET", "get", name=MODEL, version=version)["model_version"]
         tags = [tag for tag in first.get("tags", []) if not tag["key"].startswith("terrace.serving.")]
-        again = {"name": MODEL, "source": first["source"], "run_id": first["run_id"], "tags": tags}
+        source = first["source"]
+        again = {"name": MODEL, "source": source, "run_id": first["run_id"], "tags": tags}
+        if source.startswith(LOGGED_MODEL):
+            again["model_id"] = source.removeprefix(LOGGED_MODEL)
         return str(self._call("POST", "create", **again)["model_version"]["version"])
 
     def remove(self, version: str) -> None:

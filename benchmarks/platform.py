@@ -57,17 +57,17 @@ class PlatformUnderTest:
         if not metadata.ok:
             raise SystemExit(f"{MODEL} isn't served in {self.env} ({metadata.status_code}): run `make demo` first")
         body = _request(metadata.json()["inputs"], _example(self.env))
-        url = self._url("SERVING_URL", "serving.port", gateway=gateway)
+        url = self._url(self.connection["SERVING_URL"], "serving.port", gateway=gateway)
         return Call(self._session(gateway=gateway), f"{url}/v2/models/{MODEL}/infer", body)
 
     def lookup(self, *, gateway: bool) -> Call:
         """One look at the online features of one flight."""
-        url = self._url("FEAST_URL", "feature_store.port", gateway=gateway)
+        url = self._url(f"{self.connection['TERRACE_GATEWAY_URL']}/feast", "feature_store.port", gateway=gateway)
         body = {"feature_service": FEATURES, "entities": ENTITIES, "full_feature_names": True}
         return Call(self._session(gateway=gateway), f"{url}/get-online-features", body)
 
-    def _url(self, name: str, port: str, *, gateway: bool) -> str:
-        return self.connection[name].rstrip("/") if gateway else f"http://127.0.0.1:{self._ports[port]}"
+    def _url(self, public: str, port: str, *, gateway: bool) -> str:
+        return public.rstrip("/") if gateway else f"http://127.0.0.1:{self._ports[port]}"
 
     def _session(self, *, gateway: bool) -> requests.Session:
         session = requests.Session()
@@ -97,7 +97,8 @@ def _example(env: str) -> dict[str, Any]:
     files = sorted(Path(f"/var/lib/terrace/{env}/mlserver").rglob("serving_input_example.json"))
     if not files:
         raise SystemExit(f"no model in {env} brings an example of its input along, or this isn't root")
-    table = json.loads(files[-1].read_text(encoding="utf-8"))["dataframe_split"]
+    text = files[-1].read_text(encoding="utf-8")
+    table = json.loads(text, parse_constant=lambda _not_a_number: None)["dataframe_split"]
     return dict(zip(table["columns"], table["data"][0], strict=True))
 
 
