@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 from ruamel.yaml import YAML
 
-from terrace.spec import Model, Practice, Tier
+from terrace.spec import Practice, Tier
+from terrace.spec_base import Model
 
 if TYPE_CHECKING:
     from terrace.catalog import Catalog

@@ -25,7 +25,7 @@ BEYOND_A_SCHEMA = (
     "address.error.host",
     "address.error.of",
     "folder.",
-    "host.error",
+    "host.error.a",
     "secret.error.no_salt",
     "secret.error.of",
     "secret.error.salt",
