@@ -86,13 +86,15 @@ class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
     """A flavor's component resource.
 
     Subclasses name their type token, their spec, the slots they require, the slots they use where the blueprint
-    has them, and the targets they support, and write :meth:`build`.
+    has them, those of all these whose ports they connect to where it isn't all, and the targets they support, and
+    write :meth:`build`.
     """
 
     token: ClassVar[str]
     spec_type: ClassVar[type[FlavorSpec]]
     requires: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[tuple[str, ...]] = ()
+    connects: ClassVar[tuple[str, ...] | None] = None
     supports: ClassVar[tuple[str, ...]]
 
     def __init__(self, spec: SpecT, target: Target, inputs: Inputs, opts: pulumi.ResourceOptions | None = None) -> None:

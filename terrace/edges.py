@@ -1,8 +1,8 @@
 """The edges of the graph: which services connect to which ports.
 
-A slot's services connect to what the outputs of the slots that its flavor requires or uses name (``ports()``). Beside
-that, the gateway connects to what has a route, and monitoring to what has metrics, since services bring both
-themselves. Nothing else is an edge.
+A slot's services connect to what the outputs of the slots that its flavor connects to name (``ports()``). Beside that,
+the gateway connects to what has a route, monitoring to what has metrics, and the portal to the port that a service's
+health is asked at, since services bring all three themselves. Nothing else is an edge.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from terrace.workload import Metrics, Route, Workload
 
 ENTRANCE = "gateway"
 OBSERVER = "monitoring"
+OVERVIEW = "portal"
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,16 @@ class Node:
     """A slot as edges see it.
 
     Args:
-        needs: The slots that its flavor requires or uses.
+        needs: The slots whose outputs' ports its services connect to.
         entries: The ports that its outputs name.
         workloads: The services that it runs.
+        probed: The ports at which their health is asked.
     """
 
     needs: tuple[str, ...]
     entries: tuple[int, ...]
     workloads: tuple[Workload, ...]
+    probed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def _callers(nodes: Mapping[str, Node], slot: str, workload: Workload, port: int
         yield ENTRANCE
     if port in _numbers(workload, workload.metrics):
         yield OBSERVER
+    if port in nodes[slot].probed:
+        yield OVERVIEW
     for name, node in nodes.items():
         if any(port in nodes[needed].entries for needed in node.needs if needed in nodes):
             yield name

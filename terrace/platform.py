@@ -65,9 +65,14 @@ class Platform(pulumi.ComponentResource):
         wanted = (*flavor.requires, *flavor.uses)
         needed = {name: outputs for name, outputs in self._slots.items() if name in wanted}
         inputs = Inputs(needed, self._people, blueprint.owners)
-        before = len(self.target.workloads)
+        workloads, services = len(self.target.workloads), len(self.target.services)
         outputs: SlotOutputs = flavor(spec, self.target, inputs, pulumi.ResourceOptions(parent=self)).outputs
-        self._nodes[slot] = Node(wanted, outputs.ports(), tuple(self.target.workloads[before:]))
+        self._nodes[slot] = Node(
+            wanted if flavor.connects is None else flavor.connects,
+            outputs.ports(),
+            tuple(self.target.workloads[workloads:]),
+            tuple(service.probe_port for service in self.target.services[services:]),
+        )
         return outputs
 
     def _merged(self, part: str) -> dict[str, Any]:

@@ -89,15 +89,44 @@ def test_the_firewall_knows_every_port_but_the_entrance(tmp_path: Path) -> None:
     assert guarded.items() <= every.items()
 
 
-def test_edges_follow_what_a_slot_is_given(tmp_path: Path) -> None:
+# Who has business with which port, by hand: a service's own, and what its program was seen to connect to.
+CALLERS = {
+    15000: "evidently gateway mlflow mlserver portal",  # tracking, which is the registry too
+    15001: "mlflow prometheus",
+    15060: "backup portal prometheus",
+    15070: "gateway portal prometheus",
+    15080: "gateway prometheus",
+    15081: "gateway prometheus",
+    15090: "gateway portal prometheus timer",
+    15432: "evidently feast mlflow mlserver portal postgres timer",  # a backup enters by the socket
+    15433: "postgres prometheus",
+    16566: "feast gateway portal",
+    16567: "feast prometheus",
+    18080: "gateway mlserver portal",
+    18081: "mlserver",  # gRPC, which nobody uses
+    18082: "mlserver prometheus",
+    18083: "mlserver prometheus",
+    18084: "mlserver prometheus",
+    18180: "evidently gateway portal prometheus",
+    19090: "gateway portal prometheus",
+    19093: "gateway portal prometheus",
+    19100: "portal prometheus",
+}
+
+
+def test_every_port_is_open_to_who_has_business_there(tmp_path: Path) -> None:
     planned = roles(plan(configured(tmp_path, {"firewall": {}})))
+    listeners = planned["firewall"]["firewall_listeners"]
+    assert {each["port"]: " ".join(each["callers"]) for each in listeners} == CALLERS
+
+
+def test_where_no_predictions_are_kept_the_database_is_closed_to_who_looks_at_them(tmp_path: Path) -> None:
+    plain = configured(tmp_path, {"firewall": {}})
+    serving = plain.slots["serving"].model_copy(update={"predictions_days": 0})
+    planned = roles(plan(replace(plain, slots={**plain.slots, "serving": serving})))
     callers = {each["port"]: each["callers"] for each in planned["firewall"]["firewall_listeners"]}
-    assert callers[15432] == ["feast", "mlflow", "postgres", "timer"], "the database"
-    assert callers[15433] == ["postgres", "prometheus"], "its metrics"
-    assert callers[15000] == ["gateway", "mlflow", "mlserver", "timer"], "tracking, which is the registry too"
-    assert callers[18080] == ["gateway", "mlserver"], "serving"
-    assert callers[18081] == ["mlserver"], "gRPC, which nobody uses"
-    assert callers[15090] == ["gateway", "prometheus", "timer"], "pipelines, whose metrics are on the same port"
+    assert "evidently" not in callers[15432]
+    assert callers[15432] == ["feast", "mlflow", "mlserver", "portal", "postgres", "timer"]
 
 
 def test_a_platform_that_cannot_be_declared_ends_with_its_error(

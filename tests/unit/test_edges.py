@@ -47,6 +47,13 @@ def test_only_edges_are_open() -> None:
     }
 
 
+def test_the_portal_reaches_what_tells_of_health() -> None:
+    portal = Node((), (), (service("page", ports=(Port("http", 7000),)),))
+    assert callers({**NODES, "portal": portal}) == {**callers(NODES), 7000: ("page",)}
+    database = replace(NODES["database"], probed=(5000,))
+    assert callers({**NODES, "portal": portal, "database": database})[5000] == ("app", "page", "sql")
+
+
 def test_an_entrance_is_open_to_everybody_and_thus_no_edge() -> None:
     assert 443 not in callers(NODES)
 
