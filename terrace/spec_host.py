@@ -29,6 +29,10 @@ class Firewall(Model):
     )
 
 
+class EncryptedData(Model):
+    """The platform's folders are encrypted at rest by the machine, or nothing is put there."""
+
+
 class Time(Model):
     """A clock that is kept right."""
 
@@ -64,6 +68,9 @@ class HostConfiguration(Model):
 
     hardening: Hardening | None = Field(None, description="Harden SSH, kernel settings, file modes; update itself.")
     firewall: Firewall | None = Field(None, description="Close every port to who has no edge to it in the graph.")
+    encrypted_data: EncryptedData | None = Field(
+        None, description="Refuse a machine that doesn't encrypt the platform's folders at rest."
+    )
     time: Time | None = Field(None, description="Keep the clock right.")
     users: Users | None = Field(None, description="Accounts of admins, from `team`.")
     gpu: Gpu | None = Field(None, description="Install NVIDIA's driver where there is such a GPU.")

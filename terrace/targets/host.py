@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pulumi
 
 from components.programs import lock_text
+from terrace import at_rest
 from terrace.certificates import CertificateAuthority
 from terrace.facts import project_facts
 from terrace.host_ansible import literal
@@ -59,6 +61,8 @@ class HostTarget(Target):
         self.authority = CertificateAuthority("authority", f"Terrace {blueprint.environment}", parent)
         self._first: list[pulumi.Resource] = [self._host]
         self._first.append(self.role("base", "base", self._base_variables(), parent))
+        if host.configure.encrypted_data:
+            self._first.append(self._encrypted_data(parent))
         self._listeners: Callable[[pulumi.Output[list[dict[str, Any]]]], None] | None = None
         if host.configure.firewall:
             self._first.append(self._firewall(host.configure.firewall, parent))
@@ -153,6 +157,12 @@ class HostTarget(Target):
             "base_uv_version": uv_lock.partition(" ")[0].removeprefix("uv=="),
             "base_uv_lock": uv_lock,
         }
+
+    def _encrypted_data(self, parent: pulumi.Resource) -> HostRole:
+        """Refuse a machine that doesn't encrypt what is to be kept there, before it is."""
+        program = Path(at_rest.__file__).read_text(encoding="utf-8")
+        variables = {"encrypted_data_folders": list(self.blueprint.data_folders), "encrypted_data_program": program}
+        return self.role("encrypted_data", "encrypted_data", variables, parent)
 
     def _firewall(self, wanted: Firewall, parent: pulumi.Resource) -> HostRole:
         """Close the ports before the services start; which ones is known when all are declared."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def roles(wanted: HostConfiguration, team: Team) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield role, instance, and variables of each part that is turned on, but for the firewall.
+    """Yield role, instance, and variables of each part that is turned on, but for what comes before all others.
 
     In the order in which they are to run: admins have their keys before SSH stops taking passwords; a driver may ask
     for a reboot at the end.

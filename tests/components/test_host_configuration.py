@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from pulumi.runtime import settings
 
 from components.base import Component
+from terrace import at_rest
 from terrace.errors import InputError
 from terrace.resolve import Blueprint
 from terrace.spec import Host, Person, Team
@@ -20,10 +22,11 @@ from terrace.spec_host import HostConfiguration
 from tests.components.recording import Recorded, _loop, blueprint, plan
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0 ann@laptop"
-ROLES = {"users", "hardening", "firewall", "time", "container_runtime", "kubernetes_node", "gpu"}
+ROLES = {"encrypted_data", "users", "hardening", "firewall", "time", "container_runtime", "kubernetes_node", "gpu"}
 EVERYTHING = {
     "users": {"admins": ["ann"]},
     "hardening": {},
+    "encrypted_data": {},
     "firewall": {"allow_users": ["ann"]},
     "time": {"servers": ["ntp.example"]},
     "container_runtime": {},
@@ -53,7 +56,7 @@ def test_every_part_that_is_on_is_a_role(tmp_path: Path) -> None:
     assert planned.keys() >= ROLES
     own = {
         role: {name: value for name, value in planned[role].items() if name.startswith(role)}
-        for role in ROLES - {"firewall"}
+        for role in ROLES - {"encrypted_data", "firewall"}
     }
     assert own == {
         "users": {"users_ssh_keys": [KEY], "users_sudo": True},
@@ -68,6 +71,15 @@ def test_every_part_that_is_on_is_a_role(tmp_path: Path) -> None:
             "gpu_allow_reboot": False,
         },
     }
+
+
+def test_every_folder_with_data_or_secrets_is_to_be_encrypted(tmp_path: Path) -> None:
+    plain = configured(tmp_path, {"encrypted_data": {}})
+    store = plain.slots["artifact_store"].model_copy(update={"folder": "/srv/artifacts"})
+    planned = roles(plan(replace(plain, slots={**plain.slots, "artifact_store": store})))
+    variables = planned["encrypted_data"]
+    assert variables["encrypted_data_folders"] == ["/var/lib/terrace/local", "/etc/terrace/local", "/srv/artifacts"]
+    assert variables["encrypted_data_program"] == Path(at_rest.__file__).read_text(encoding="utf-8")
 
 
 def test_a_configured_machine_is_the_same_host(tmp_path: Path) -> None:
@@ -153,3 +165,4 @@ def forget() -> None:
     loop.run_until_complete(asyncio.wait_for(asyncio.gather(*asyncio.all_tasks(loop), return_exceptions=True), 30))
     settings._get_rpc_manager().clear()
     settings.SETTINGS.outputs.clear()
+    gc.collect()  # what is left of them complains now, and not in the midst of whatever comes later

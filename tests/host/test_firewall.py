@@ -170,11 +170,12 @@ def test_it_is_its_own_table_and_found_again_when_somebody_changed_it(
     others = {line for line in _nft("list", "tables").splitlines() if TABLE not in line}
     wanted = _nft("--stateless", "list", "table", "inet", TABLE)
     _nft("flush", "chain", "inet", TABLE, "guarded")
-    platform.terrace("refresh", ENVIRONMENT, "--target", "**HostRole::firewall")
+    role = ("--target", "**HostRole::firewall")
+    platform.terrace("refresh", ENVIRONMENT, *role)
     assert _nft("--stateless", "list", "table", "inet", TABLE) != wanted, "a refresh looks and changes nothing"
     plan = platform.json("preview", ENVIRONMENT)
     assert [step["urn"].rsplit("::", 1)[1] for step in plan["steps"] if step["op"] != "same"] == ["firewall"]
-    platform.terrace("up", ENVIRONMENT, "--yes")
+    platform.terrace("up", ENVIRONMENT, "--yes", *role)
     assert _nft("--stateless", "list", "table", "inet", TABLE) == wanted
     assert {line for line in _nft("list", "tables").splitlines() if TABLE not in line} == others
 
