@@ -20,9 +20,9 @@ from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.machine import users, wait_for
 
 OFF = "    name: platform\n"
-ON = f"{OFF}    hosts: [{{configure: {{firewall: {{}}}}}}]\n"
+STRANGER, FRIEND = "nobody", "games"  # accounts that Debian has
+ON = f"{OFF}    hosts: [{{configure: {{firewall: {{allow_users: [{FRIEND}]}}}}}}]\n"
 TABLE = f"terrace-{ENVIRONMENT}"
-STRANGER = "nobody"
 # Prints which of the ports, its arguments, accept a connection from its user: `true`, or `false` for a refusal.
 CONNECT = """
 import json, socket, sys
@@ -125,6 +125,10 @@ def test_a_stranger_reaches_the_entrance_alone(guarded: dict[int, dict[str, Any]
     entrance = int(outputs["connection"]["TERRACE_GATEWAY_URL"].rpartition(":")[2])
     found = _connect(STRANGER, [entrance, *guarded])
     assert [port for port, accepted in found.items() if accepted] == [entrance]
+
+
+def test_an_account_that_the_spec_allows_reaches_every_service(guarded: dict[int, dict[str, Any]]) -> None:
+    assert set(_connect(FRIEND, list(guarded)).values()) == {True}
 
 
 def test_another_address_of_the_machine_is_no_way_around(guarded: dict[int, dict[str, Any]]) -> None:
