@@ -6,6 +6,7 @@ import abc
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
+from urllib.parse import urlsplit
 
 import pulumi
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
@@ -58,6 +59,10 @@ class PersonAccount(Account):
 class SlotOutputs:
     """What a slot gives to the slots that require it; each slot has a subclass."""
 
+    def ports(self) -> tuple[int, ...]:
+        """Return the ports, not public ones, that who is given these outputs connects to."""
+        return ()
+
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Addresses that people and programs use, by service name."""
         return {}
@@ -71,17 +76,25 @@ class SlotOutputs:
         return {}
 
 
+def ports_of(url: str) -> tuple[int, ...]:
+    """Return the port that an address names, if it names one."""
+    port = urlsplit(url).port
+    return (port,) if port else ()
+
+
 class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
     """A flavor's component resource.
 
     Subclasses name their type token, their spec, the slots they require, the slots they use where the blueprint
-    has them, and the targets they support, and write :meth:`build`.
+    has them, those of all these whose ports they connect to where it isn't all, and the targets they support, and
+    write :meth:`build`.
     """
 
     token: ClassVar[str]
     spec_type: ClassVar[type[FlavorSpec]]
     requires: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[tuple[str, ...]] = ()
+    connects: ClassVar[tuple[str, ...] | None] = None
     supports: ClassVar[tuple[str, ...]]
 
     def __init__(self, spec: SpecT, target: Target, inputs: Inputs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from terrace import ports
+from terrace import at_rest, ports
 
 MIN_PYTHON = (3, 11)
 MIN_RELEASE = {"debian": (12,), "ubuntu": (24, 4)}
@@ -59,6 +59,8 @@ class Needs:
         disk_gb: Free space (GB) that the software and a first project's data take.
         memory_gb: Memory (GB) that all services take together.
         ports: TCP ports on loopback, by what uses each.
+        folders: Where data and secrets are kept.
+        encrypted: Whether the spec demands that these are encrypted at rest.
         package_index: The Python package index of the spec; empty for this machine's own setting.
     """
 
@@ -67,6 +69,8 @@ class Needs:
     memory_gb: float
     ports: Mapping[str, int]
     package_index: str = ""
+    folders: tuple[str, ...] = ()
+    encrypted: bool = False
 
 
 def needs_of(root: Path, env: str) -> Needs:
@@ -79,7 +83,9 @@ def needs_of(root: Path, env: str) -> Needs:
 
     blueprint = resolve.resolve(config.load(root, env))
     index = blueprint.network.package_index
-    return Needs(env, DISK_GB, MEMORY_GB, blueprint.ports, index if isinstance(index, str) else "")
+    encrypted = any(host.configure.encrypted_data for host in blueprint.hosts)
+    index = index if isinstance(index, str) else ""
+    return Needs(env, DISK_GB, MEMORY_GB, blueprint.ports, index, blueprint.data_folders, encrypted)
 
 
 def examine(needs: Needs) -> tuple[Check, ...]:
@@ -91,6 +97,7 @@ def examine(needs: Needs) -> tuple[Check, ...]:
         _release(),
         *_apt(),
         _disk(needs),
+        _encryption(needs),
         _memory(needs),
         *_ports(needs),
         _locale(),
@@ -164,6 +171,15 @@ def _disk(needs: Needs) -> Check:
     wanted = 1.0 if (SOFTWARE / needs.env).exists() else needs.disk_gb
     ok = free_gb >= wanted
     return Check("disk", ok, f"{free_gb:.1f} GB free in {place}", "" if ok else f"free {wanted - free_gb:.1f} GB more")
+
+
+def _encryption(needs: Needs) -> Check:
+    """Say whether data is encrypted at rest; only where the spec demands it, nothing comes up without."""
+    found = at_rest.look(map(Path, needs.folders))
+    plain = [f"{each.folder}: {each.detail}" for each in found if not each.encrypted]
+    how = "; ".join(plain[:1] or sorted({each.detail for each in found}))
+    fix = "see docs/hardening.md, Encryption at rest" if plain else ""
+    return Check("encryption", not plain, f"at rest, {how}", fix, necessary=needs.encrypted)
 
 
 def _memory(needs: Needs) -> Check:

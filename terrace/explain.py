@@ -130,6 +130,8 @@ def _cell(blueprint: Blueprint, practice: str, title: str, tier: int, cell: Cell
 def _is_there(blueprint: Blueprint, evidence: Evidence, root: Path) -> bool:
     if evidence.slot:
         return evidence.slot in blueprint.slots
+    if evidence.configure:
+        return all(getattr(host.configure, evidence.configure) for host in blueprint.hosts)
     return (root / str(evidence.test or evidence.file).partition("::")[0]).is_file()
 
 

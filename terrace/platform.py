@@ -9,6 +9,7 @@ import pulumi
 from components.base import Account, Inputs, PersonAccount, SlotOutputs
 from terrace import graph
 from terrace.catalog import Catalog
+from terrace.edges import Node, listeners
 from terrace.password import Password
 from terrace.targets.host import HostTarget
 
@@ -38,8 +39,8 @@ class Platform(pulumi.ComponentResource):
             if member.rights
         )
         self._slots: dict[str, SlotOutputs] = {}
-        for slot in graph.order(blueprint, catalog):
-            self._slots[slot] = self._build(slot, blueprint, catalog)
+        self._nodes: dict[str, Node] = {}
+        self._declare(blueprint, catalog)
         self.endpoints = self._merged("endpoints")
         self.connection = pulumi.Output.secret({**self.target.facts, **self._merged("connection")})
         self.credentials = pulumi.Output.secret(self._merged("credentials"))
@@ -48,13 +49,30 @@ class Platform(pulumi.ComponentResource):
         self.inventory = pulumi.Output.secret(self.target.inventory())
         self.register_outputs({"endpoints": self.endpoints})
 
+    def _declare(self, blueprint: Blueprint, catalog: Catalog) -> None:
+        """Build every slot, then tell the target the edges between them, or why there will be none."""
+        try:
+            for slot in graph.order(blueprint, catalog):
+                self._slots[slot] = self._build(slot, blueprint, catalog)
+        except Exception as error:
+            self.target.close(error)  # what waits for the edges would wait forever
+            raise
+        self.target.close(listeners(self._nodes))
+
     def _build(self, slot: str, blueprint: Blueprint, catalog: Catalog) -> SlotOutputs:
         spec = blueprint.slots[slot]
         flavor = catalog.component(slot, spec.flavor)
-        wanted = {*flavor.requires, *flavor.uses}
+        wanted = (*flavor.requires, *flavor.uses)
         needed = {name: outputs for name, outputs in self._slots.items() if name in wanted}
         inputs = Inputs(needed, self._people, blueprint.owners)
+        workloads, services = len(self.target.workloads), len(self.target.services)
         outputs: SlotOutputs = flavor(spec, self.target, inputs, pulumi.ResourceOptions(parent=self)).outputs
+        self._nodes[slot] = Node(
+            wanted if flavor.connects is None else flavor.connects,
+            outputs.ports(),
+            tuple(self.target.workloads[workloads:]),
+            tuple(service.probe_port for service in self.target.services[services:]),
+        )
         return outputs
 
     def _merged(self, part: str) -> dict[str, Any]:

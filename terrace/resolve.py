@@ -78,6 +78,13 @@ class Blueprint:
         return _ports(self.slots)
 
     @property
+    def data_folders(self) -> tuple[str, ...]:
+        """Where a host keeps data and secrets: the environment's folders, and those that options name."""
+        named = (getattr(spec, "folder", None) for spec in self.slots.values())
+        own = (f"{base}/{self.environment}" for base in ("/var/lib/terrace", "/etc/terrace"))
+        return (*own, *(folder for folder in named if folder))
+
+    @property
     def members(self) -> tuple[Member, ...]:
         """Everybody on the team, with what they may do in the slots that are there."""
         return members(self.spec.team, self.slots)

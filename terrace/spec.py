@@ -11,13 +11,12 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from terrace.notify import Notify
-from terrace.spec_base import PROBLEMS, Model, Problem, SecretReference, UrlOrSecret, refuse
+from terrace.spec_base import PROBLEMS, Model, Name, Problem, SecretReference, UrlOrSecret, refuse
+from terrace.spec_host import HostConfiguration, PublicKey
 from terrace.spec_practices import Practice, PracticeLevel, Statement, Tier
 
-__all__ = ["PROBLEMS", "Model", "PlatformSpec", "Practice", "Problem", "SecretReference", "Tier"]
+__all__ = ["PROBLEMS", "Model", "Name", "PlatformSpec", "Practice", "Problem", "SecretReference", "Tier"]
 
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 # The first seven: Kreuzberger et al.; the rest are added by other reviews.
 Role = Literal[
@@ -48,6 +47,7 @@ class Person(Model):
 
     email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$", description="Where notices go.")
     roles: tuple[Role, ...] = Field((), description="Roles of this person alone, beside those of the groups.")
+    ssh_keys: tuple[PublicKey, ...] = Field((), description="Public keys, for who is an admin of a host.")
 
 
 class Group(Model):
@@ -62,6 +62,12 @@ class Team(Model):
 
     people: Mapping[Name, Person] = Field(default_factory=dict, description="People by account name.")
     groups: Mapping[Name, Group] = Field(default_factory=dict, description="Groups by name.")
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return the people whom ``name``, a person or a group, stands for."""
+        if name in self.people:
+            return (name,)
+        return self.groups[name].members if name in self.groups else ()
 
     @model_validator(mode="after")
     def _members_exist(self) -> Self:
@@ -117,6 +123,9 @@ class Host(Model):
     name: Name = "this-machine"
     address: Annotated[str, AfterValidator(_this_machine)] = Field("127.0.0.1", description="IP address.")
     connection: Literal["local"] = Field("local", description="How Ansible reaches it; only this machine so far.")
+    configure: HostConfiguration = Field(
+        HostConfiguration(), description="What of the machine itself is configured; nothing by default."
+    )
 
 
 class Network(Model):
@@ -157,7 +166,15 @@ class PlatformSpec(Running):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        refuse([*self._unknown_owners(), *self._shared_models(), *self._unwaived(), *self._misstated()])
+        refuse(
+            [
+                *self._unknown_owners(),
+                *self._shared_models(),
+                *self._unwaived(),
+                *self._misstated(),
+                *self._admins_without_access(),
+            ]
+        )
         return self
 
     def _unknown_owners(self) -> Iterator[Problem]:
@@ -205,3 +222,13 @@ class PlatformSpec(Running):
                 yield Problem(("statements", index, "made"), f"{statement.made} is still to come")
             if statement.expires <= statement.made:
                 yield Problem(("statements", index, "expires"), f"it should be after {statement.made}")
+
+    def _admins_without_access(self) -> Iterator[Problem]:
+        for number, host in enumerate(self.hosts):
+            for name in host.configure.users.admins if host.configure.users else ():
+                path = ("hosts", number, "configure", "users", "admins")
+                if name not in self.team.people and name not in self.team.groups:
+                    yield Problem(path, f"{name!r} is neither a person nor a group of team")
+                for person in self.team.members(name):
+                    if not self.team.people[person].ssh_keys:
+                        yield Problem(path, f"{person!r} has no ssh_keys in team.people, and could not log in")

@@ -1,12 +1,14 @@
-"""What every part of the spec is made of: its base class, its errors, and secrets in it."""
+"""What every part of the spec is made of: its base class, its errors, names, addresses, and secrets in it."""
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Url = Annotated[str, Field(pattern=r"^https?://")]
 
 PROBLEMS = "problems"  # the type of pydantic's error that holds several, each with its own place
@@ -24,6 +26,19 @@ def refuse(problems: list[Problem]) -> None:
     if problems:
         text = "; ".join(f"{'.'.join(map(str, problem.path))}: {problem.text}" for problem in problems)
         raise PydanticCustomError(PROBLEMS, "{text}", {"text": text, "problems": problems})
+
+
+def _address(value: str) -> str:
+    if all(part.replace("-", "").isalnum() and part.isascii() for part in value.split(".")):
+        return value
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise PydanticCustomError("address", "it is neither an IP address nor a name") from None
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
 
 
 class Model(BaseModel):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 from ruamel.yaml import YAML
 
-from terrace.spec import Model, Practice, Tier
+from terrace.spec import Practice, Tier
+from terrace.spec_base import Model
 
 if TYPE_CHECKING:
     from terrace.catalog import Catalog
@@ -36,13 +37,17 @@ class Evidence(Model):
         slot: A slot that must be in the blueprint.
         test: ``file::function`` of the test that proves it.
         file: A file of the repository that gives it.
+        configure: A part of ``hosts[].configure`` that must be on for every host.
     """
 
     slot: str | None = None
     test: str | None = None
     file: str | None = None
+    configure: str | None = None
 
     def __str__(self) -> str:
+        if self.configure:
+            return f"hosts.configure.{self.configure}"
         return self.test or self.file or f"slot {self.slot}"
 
 

@@ -34,10 +34,14 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Port:
-    """A TCP port that a process listens on; on a host it is bound to loopback."""
+    """A TCP port that a process listens on; on a host it is bound to loopback.
+
+    ``public`` says that it is the platform's entrance: whoever reaches the address may connect.
+    """
 
     name: str
     number: int
+    public: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,15 @@ options:
   environment: {description: The environment., type: str, required: true}
   entry: {description: Name of the entry., type: str, required: true}
   made:
-    description: "What is made: programs, users, paths, and data; and what of these no backup holds (C(unsaved))."
+    description: "What is made: programs, users, paths, data, perhaps tables; and what of these no backup holds
+      (C(unsaved))."
     type: dict
     required: true
 author: [Terrace]
 """
 
 KINDS = ("programs", "users", "paths", "data")
+RARE = ("tables",)
 MANIFESTS = Path("/etc/terrace")
 
 
@@ -62,7 +64,8 @@ def main() -> None:
             msg=f"{left[0]} holds data, and the spec now says {', '.join(made['data']) or 'nothing of it'}. "
             "Terrace moves no data: set the spec back, or move the folder yourself and run this again."
         )
-    noted = {kind: list(dict.fromkeys([*made[kind], *old.get(kind, [])])) for kind in KINDS}
+    kinds = [*KINDS, *(kind for kind in RARE if made.get(kind) or kind in old)]
+    noted = {kind: list(dict.fromkeys([*made.get(kind, []), *old.get(kind, [])])) for kind in kinds}
     noted["unsaved"] = made.get("unsaved", [])
     changed = noted != old
     if changed and not module.check_mode:

@@ -26,6 +26,7 @@ options:
   environment: {description: The environment., type: str, required: true}
   packages: {description: Names of packages., type: list, elements: str, required: true}
   proxy: {description: HTTP proxy for downloads; empty for none., type: str, default: ""}
+  start: {description: Whether their services may start, later on., type: bool, default: false}
 author: [Terrace]
 """
 
@@ -147,6 +148,7 @@ def main() -> None:
             "environment": {"type": "str", "required": True},
             "packages": {"type": "list", "elements": "str", "required": True},
             "proxy": {"type": "str", "default": "", "no_log": True},
+            "start": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -163,7 +165,7 @@ def main() -> None:
                 _install_with_new_lists(missing, note)
         except Failed as error:
             module.fail_json(msg=f"the packages {', '.join(missing)} can't be installed:\n{error}")
-        starting = _starting(module.params["packages"], note)
+        starting = [] if module.params["start"] else _starting(module.params["packages"], note)
         if starting and not module.check_mode:
             _keep_from_starting(starting, note.with_name("masked"))
     module.exit_json(changed=bool(missing or starting), installed=missing, masked=[str(path) for path in starting])

@@ -18,7 +18,8 @@ DOCUMENTATION = r"""
 module: terrace_remove
 short_description: Remove what the manifest lists
 description:
-  - Stops the programs that an entry of the manifest lists, removes their files and users, and forgets the entry.
+  - Stops the programs that an entry of the manifest lists, removes their files, users, and nftables tables, brings back
+    what terrace_machine changed, and forgets the entry.
   - A user whose data is kept stays, so that its files keep an owner.
 options:
   environment: {description: The environment., type: str, required: true}
@@ -29,6 +30,7 @@ author: [Terrace]
 """
 
 STOP_SECONDS = 40
+NFT = Path("/usr/sbin/nft")
 
 
 def _run(*command: str) -> subprocess.CompletedProcess:
@@ -96,11 +98,27 @@ def _remove_user(name: str) -> None:
         _run("groupdel", name)
 
 
+def _restore(note: Path) -> None:
+    """Bring back what terrace_machine changed: what others have changed since then stays as it is."""
+    before = json.loads(note.read_text()) if note.is_file() else {}
+    for name, values in before.get("settings", {}).items():
+        file = Path("/proc/sys", name)
+        if file.exists() and file.read_text().split() == values["ours"].split():
+            file.write_text(values["before"])
+    for path, modes in before.get("modes", {}).items():
+        if Path(path).exists() and f"{Path(path).stat().st_mode & 0o7777:04o}" == modes["ours"]:
+            Path(path).chmod(int(modes["before"], 8))
+    note.unlink(missing_ok=True)
+
+
 def _remove(file: Path, environment: str, delete_data: bool) -> None:
     entry = json.loads(file.read_text())
     _stop_programs(environment, entry["programs"])
     for user in entry["users"]:
         _stop_user(user)
+    for table in entry.get("tables", []) if NFT.exists() else []:
+        _run(str(NFT), "delete", "table", "inet", table)
+    _restore(file.with_suffix(".before"))
     for path in entry["paths"]:
         _remove_path(path)
     if delete_data:

@@ -56,6 +56,7 @@ class Restic(Component[ResticSpec, BackupOutputs]):
     token: ClassVar[str] = "terrace:backup:Restic"
     spec_type: ClassVar[type[FlavorSpec]] = ResticSpec
     requires: ClassVar[tuple[str, ...]] = ("database",)
+    connects: ClassVar[tuple[str, ...]] = ()  # it enters the database by its socket
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: ResticSpec, inputs: Inputs) -> BackupOutputs:

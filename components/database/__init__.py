@@ -73,3 +73,7 @@ class DatabaseOutputs(SlotOutputs):
 
     provision: Provision
     server: Server
+
+    def ports(self) -> tuple[int, ...]:
+        """Return the server's port."""
+        return (self.server.port,)

@@ -25,6 +25,10 @@ class FeatureStoreOutputs(SlotOutputs):
     project: str
     database: DatabaseAccess
 
+    def ports(self) -> tuple[int, ...]:
+        """Return the port of the database that clients read features from."""
+        return (self.database.port,)
+
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Return the public address."""
         return {"feature_store": self.url}

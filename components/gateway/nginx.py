@@ -97,7 +97,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
             Process("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py", "keep"), memory_mb=128),
         ),
         ports=(
-            Port("https", spec.port),
+            Port("https", spec.port, public=True),
             Port("status", spec.status_port),
             Port("metrics", spec.exporter_port),
         ),

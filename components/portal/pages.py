@@ -61,6 +61,7 @@ class Pages(Component[PagesSpec, PortalOutputs]):
         "serving",
         "tracking",
     )
+    connects: ClassVar[tuple[str, ...]] = ()  # it asks for everybody's health, and nothing else
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: PagesSpec, inputs: Inputs) -> PortalOutputs:

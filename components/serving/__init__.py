@@ -27,6 +27,10 @@ class ServingOutputs(SlotOutputs):
     candidate_alias: str
     predictions: DatabaseAccess | None = None
 
+    def ports(self) -> tuple[int, ...]:
+        """Return the port of the database of kept predictions."""
+        return (self.predictions.port,) if self.predictions else ()
+
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Return the public address."""
         return {"serving": self.url}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.base import Account, SlotOutputs
+from components.base import Account, SlotOutputs, ports_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class TrackingOutputs(SlotOutputs):
     public_url: str
     ca_file: str
     accounts: Mapping[str, Account]
+
+    def ports(self) -> tuple[int, ...]:
+        """Return the port of ``url``."""
+        return ports_of(self.url)
 
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Return the public address."""

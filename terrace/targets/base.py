@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pulumi
 
+from terrace.edges import Listener
 from terrace.workload import Workload
 
 
@@ -35,7 +36,7 @@ class Service:
 
 
 class Target(abc.ABC):
-    """Realises workloads. One instance per platform; it also collects the services that it was asked to run.
+    """Realises workloads. One instance per platform; it also collects what it was asked to run.
 
     Args:
         facts: What every project is told of the platform, as environment variables.
@@ -46,6 +47,7 @@ class Target(abc.ABC):
     def __init__(self, facts: Mapping[str, str]) -> None:
         self.facts = facts
         self.services: list[Service] = []
+        self.workloads: list[Workload] = []
 
     @abc.abstractmethod
     def run(
@@ -58,6 +60,10 @@ class Target(abc.ABC):
             parent: The component that it belongs to.
             after: Resources that must be complete before it starts.
         """
+
+    @abc.abstractmethod
+    def close(self, listeners: tuple[Listener, ...] | Exception) -> None:
+        """Take note that every workload is declared, and who connects to which port; or why that failed."""
 
     @abc.abstractmethod
     def address(self, workload: Workload, port: str) -> str:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pulumi
 
 from components.programs import lock_text
+from terrace import at_rest
 from terrace.certificates import CertificateAuthority
 from terrace.facts import project_facts
 from terrace.host_ansible import literal
 from terrace.host_provider import Host, HostRole
 from terrace.masking import input_classes
 from terrace.spec import SecretReference
+from terrace.targets import host_configuration
 from terrace.targets.base import Target
 from terrace.workload import Need, Probe, Workload
 
 if TYPE_CHECKING:
+    from terrace.edges import Listener
     from terrace.resolve import Blueprint
+    from terrace.spec_host import Firewall
 
 Fill = Callable[[pulumi.Input[str]], pulumi.Input[str]]
 PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA)\)")
@@ -48,13 +53,22 @@ class HostTarget(Target):
         self.roles: list[dict[str, Any]] = [{"role": "host", "instance": "host", "variables": whose}]
         self._host = Host(
             "host",
-            connection=host.model_dump(mode="json"),
+            connection=host.model_dump(mode="json", exclude={"configure"}),
             environment=blueprint.environment,
             project=pulumi.get_project(),
             opts=pulumi.ResourceOptions(parent=parent),
         )
         self.authority = CertificateAuthority("authority", f"Terrace {blueprint.environment}", parent)
-        self._base = self.role("base", "base", self._base_variables(), parent)
+        self._first: list[pulumi.Resource] = [self._host]
+        self._first.append(self.role("base", "base", self._base_variables(), parent))
+        if host.configure.encrypted_data:
+            self._first.append(self._encrypted_data(parent))
+        self._listeners: Callable[[pulumi.Output[list[dict[str, Any]]]], None] | None = None
+        if host.configure.firewall:
+            self._first.append(self._firewall(host.configure.firewall, parent))
+        earlier: list[pulumi.Resource] = []
+        for role, instance, variables in host_configuration.roles(host.configure, blueprint.spec.team):
+            earlier = [self.role(role, instance, variables, parent, earlier)]
 
     def role(
         self,
@@ -81,14 +95,26 @@ class HostTarget(Target):
             role=role,
             instance=instance,
             variables=everything,
-            opts=pulumi.ResourceOptions(parent=parent, depends_on=[*self._needed(role), *after]),
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=[*self._first, *after]),
         )
 
     def run(
         self, workload: Workload, parent: pulumi.Resource, after: Sequence[pulumi.Resource] = ()
     ) -> pulumi.Resource:
         """Keep ``workload`` running by the generic role ``service``."""
+        self.workloads.append(workload)
         return self.role("service", workload.name, self._service_variables(workload), parent, after)
+
+    def close(self, listeners: tuple[Listener, ...] | Exception) -> None:
+        """Tell the firewall, where there is one, which ports there are."""
+
+        def known(_nothing: str) -> list[dict[str, Any]]:
+            if isinstance(listeners, Exception):
+                raise listeners
+            return host_configuration.firewall_listeners(listeners)
+
+        if self._listeners:
+            self._listeners(pulumi.Output.from_input("").apply(known))
 
     def address(self, workload: Workload, port: str) -> str:
         """Return the loopback address of ``port``."""
@@ -132,8 +158,17 @@ class HostTarget(Target):
             "base_uv_lock": uv_lock,
         }
 
-    def _needed(self, role: str) -> list[pulumi.Resource]:
-        return [self._host] if role == "base" else [self._host, self._base]
+    def _encrypted_data(self, parent: pulumi.Resource) -> HostRole:
+        """Refuse a machine that doesn't encrypt what is to be kept there, before it is."""
+        program = Path(at_rest.__file__).read_text(encoding="utf-8")
+        variables = {"encrypted_data_folders": list(self.blueprint.data_folders), "encrypted_data_program": program}
+        return self.role("encrypted_data", "encrypted_data", variables, parent)
+
+    def _firewall(self, wanted: Firewall, parent: pulumi.Resource) -> HostRole:
+        """Close the ports before the services start; which ones is known when all are declared."""
+        listeners, self._listeners = pulumi.deferred_output()
+        variables = {"firewall_listeners": listeners, "firewall_allow_users": list(wanted.allow_users)}
+        return self.role("firewall", "firewall", variables, parent)
 
     def _service_variables(self, workload: Workload) -> dict[str, Any]:
         fill = self._filler(workload.name)

@@ -51,7 +51,9 @@ def test_a_flavor_describes_itself(slot: str, flavor: str) -> None:
 @pytest.mark.parametrize(("slot", "flavor"), FLAVORS)
 def test_what_a_flavor_needs_are_slots(slot: str, flavor: str) -> None:
     component = CATALOG.component(slot, flavor)
-    assert {*component.requires, *component.uses} <= CATALOG.flavors.keys() - {slot}
+    known = {*component.requires, *component.uses}
+    assert known <= CATALOG.flavors.keys() - {slot}
+    assert known >= {*(component.connects or ())}
     assert set(component.supports) <= {"host", "kubernetes", "aws"}
     assert component.supports
 

@@ -94,6 +94,14 @@ def test_the_certificate_is_of_the_environments_own_authority(outputs: dict[str,
         requests.get(url, verify=ssl.get_default_verify_paths().cafile or True, timeout=30)
 
 
+@pytest.mark.parametrize("path", ["/", "/mlflow/health", "/serving/v2/health/live"])
+def test_nothing_is_said_without_tls(gateway: requests.Session, outputs: dict[str, Any], path: str) -> None:
+    plain = outputs["connection"]["TERRACE_GATEWAY_URL"].replace("https://", "http://")
+    answer = gateway.get(plain + path, timeout=30, allow_redirects=False)
+    assert answer.status_code == 400
+    assert "plain HTTP request was sent to HTTPS port" in answer.text
+
+
 def test_a_wrong_password_is_refused(outputs: dict[str, Any]) -> None:
     connection = outputs["connection"]
     for user in ("admin", "projects", "serving"):

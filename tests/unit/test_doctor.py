@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from terrace import doctor, ports
+from terrace import at_rest, doctor, ports
 
 
 @pytest.fixture
@@ -214,3 +214,21 @@ def test_every_check_that_fails_says_how_to_fix_it(
     failed = {check.name for check in checks if not check.ok}
     assert {"system python", "apt", "package index", "uv"} <= failed
     assert all(bool(check.fix) is not check.ok for check in checks)
+
+
+@pytest.mark.parametrize("demanded", [False, True])
+def test_data_in_the_clear_is_told_and_lacks_only_where_it_must_not_be(
+    monkeypatch: pytest.MonkeyPatch, demanded: bool
+) -> None:
+    found = (at_rest.AtRest("/a", True, "by dm-crypt (dm-0)"), at_rest.AtRest("/b", False, "sda isn't encrypted"))
+    monkeypatch.setattr(at_rest, "look", lambda _folders: found)
+    wanted = doctor.Needs("unit", 1, 1, {}, folders=("/a", "/b"), encrypted=demanded)
+
+    check = doctor._encryption(wanted)
+    assert (check.ok, check.found, check.necessary) == (False, "at rest, /b: sda isn't encrypted", demanded)
+    assert "docs/hardening.md" in check.fix
+
+    monkeypatch.setattr(at_rest, "look", lambda _folders: found[:1])
+    assert doctor._encryption(wanted) == doctor.Check(
+        "encryption", True, "at rest, by dm-crypt (dm-0)", necessary=demanded
+    )

@@ -93,6 +93,8 @@ def test_a_practice_is_explained_up_to_its_own_tier(tmp_path: Path) -> None:
         ([{"file": "docs/other.md"}], False),
         ([{"test": "docs/page.md::test_it"}], True),
         ([{"slot": "storage"}, {"file": "docs/other.md"}], False),
+        ([{"configure": "firewall"}], True),
+        ([{"configure": "encrypted_data"}], False),
         ([], False),
     ],
 )
@@ -100,7 +102,9 @@ def test_a_cell_is_covered_when_all_its_evidence_is_there(tmp_path: Path, eviden
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "page.md").touch()
 
-    found = explained(tmp_path, stack(tier=1), {"ci_cd": {"asks": "Much.", "evidence": evidence}}, tmp_path)
+    configured = stack("hosts: [{configure: {firewall: {}}}]", tier=1)
+
+    found = explained(tmp_path, configured, {"ci_cd": {"asks": "Much.", "evidence": evidence}}, tmp_path)
 
     assert coverage(found, "ci_cd")[0] == ("covered" if covered else "not covered")
     assert len(coverage(found, "ci_cd")[1]) == len(evidence)

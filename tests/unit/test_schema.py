@@ -25,7 +25,7 @@ BEYOND_A_SCHEMA = (
     "address.error.host",
     "address.error.of",
     "folder.",
-    "host.error",
+    "host.error.a",
     "secret.error.no_salt",
     "secret.error.of",
     "secret.error.salt",
@@ -42,7 +42,7 @@ BEYOND_A_SCHEMA += (
     "flavor.error.not_on",
 )
 BEYOND_A_SCHEMA += ("notify.error.absent", "notify.error.half", "notify.error.in_the", "notify.error.nobody")
-BEYOND_A_SCHEMA += ("notify.error.password_in",)
+BEYOND_A_SCHEMA += ("notify.error.password_in", "statement.error")
 NOT_DATA = ("file.error.not", "file.error.tab", "file.error.alias", "file.error.nul", "file.error.two", "key.error.dup")
 NOT_DATA += ("file.error.tag", "file.error.deep", "waiver.error.no_such")
 SCHEMA = stack_schema()

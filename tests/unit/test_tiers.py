@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from terrace.catalog import Catalog
 from terrace.spec import Practice
+from terrace.spec_host import HostConfiguration
 from terrace.tiers import TABLE, Evidence, TierTable
 from tests.unit.fake_flavors import FakeCatalog, flavor, table
 
@@ -52,7 +53,8 @@ def test_every_setting_is_an_option_with_an_allowed_value() -> None:
 @pytest.mark.parametrize(("practice", "tier", "cell"), CELLS)
 def test_evidence_names_one_thing_that_is_there(practice: str, tier: int, cell: object) -> None:
     for evidence in cell.evidence:  # type: ignore[attr-defined]  # a Cell; its repr would be the test's name
-        assert sum(part is not None for part in (evidence.slot, evidence.test, evidence.file)) == 1
+        assert len(evidence.model_dump(exclude_none=True)) == 1
+        assert evidence.configure is None or evidence.configure in HostConfiguration.model_fields
         if evidence.slot:
             assert TIERS.slots[evidence.slot].from_tier <= tier
         if evidence.file:
@@ -86,6 +88,7 @@ def test_evidence_is_shown_by_what_it_names() -> None:
     assert str(Evidence(slot="serving")) == "slot serving"
     assert str(Evidence(test="tests/a.py::test_b")) == "tests/a.py::test_b"
     assert str(Evidence(file="README.md")) == "README.md"
+    assert str(Evidence(configure="firewall")) == "hosts.configure.firewall"
 
 
 @pytest.mark.parametrize(
