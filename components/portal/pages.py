@@ -51,6 +51,7 @@ class Pages(Component[PagesSpec, PortalOutputs]):
     uses: ClassVar[tuple[str, ...]] = (
         "backup",
         "artifact_store",
+        "audit",
         "data_quality",
         "data_versioning",
         "database",
@@ -127,5 +128,6 @@ def _page(blueprint: Blueprint, outputs: dict[str, Any]) -> str:
         alerts=consoles.alerts(),
         practices=cells,
         unheard=explanation.unheard,
+        data=explanation.data,
         waivers=explanation.waivers,
     )
