@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 _SCHEME = "file://"
 
 
+def beside_state(project: Project, env: str, kind: str) -> Path:
+    """Return a folder for notes beside the environment's state; beside its passphrase where the state is no folder."""
+    if not project.backend_url.startswith(_SCHEME):
+        return passphrase_file(project.name, env).with_suffix(f".{kind}")
+    path = Path(project.backend_url.removeprefix(_SCHEME).partition("?")[0]).expanduser()
+    return (project.root / path).resolve() / ".pulumi" / "terrace" / project.name / f"{env}.{kind}"
+
+
 class Handovers:
     """The notes of one environment's hand-overs.
 
@@ -38,11 +46,8 @@ class Handovers:
 
     @classmethod
     def of(cls, project: Project, env: str) -> Handovers:
-        """Return the notes beside the environment's state; beside its passphrase where the state is no folder."""
-        if not project.backend_url.startswith(_SCHEME):
-            return cls(passphrase_file(project.name, env).with_suffix(".handed-over"), env)
-        path = Path(project.backend_url.removeprefix(_SCHEME).partition("?")[0]).expanduser()
-        return cls((project.root / path).resolve() / ".pulumi" / "terrace" / project.name / f"{env}.handed-over", env)
+        """Return the notes of an environment."""
+        return cls(beside_state(project, env, "handed-over"), env)
 
     def note(self, person: str, password: str) -> None:
         """Note that this password of ``person`` is handed over now; of two at once one succeeds.

@@ -161,6 +161,7 @@ class Workload:
     installs Python packages while it runs; the target then gives it the package index and the proxy. ``unsaved`` names
     what a backup leaves out of ``$(DATA)``, by paths in it or patterns: what is made anew by itself, or saved in
     another way; ``.`` is all of it. ``reads_all`` lets its processes read what every other service keeps.
+    ``grows`` says that what it keeps is only ever added to, so that a restore leaves what is there.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Workload:
     downloads: bool = False
     unsaved: tuple[str, ...] = ()
     reads_all: bool = False
+    grows: bool = False
 
     def port(self, name: str) -> int:
         """Return the number of the port called ``name``."""

@@ -20,8 +20,8 @@ options:
   environment: {description: The environment., type: str, required: true}
   entry: {description: Name of the entry., type: str, required: true}
   made:
-    description: "What is made: programs, users, paths, data, perhaps tables; and what of these no backup holds
-      (C(unsaved))."
+    description: "What is made: programs, users, paths, data, perhaps tables; what of these no backup holds (C(unsaved));
+      and whether a restore leaves the data that is there (C(grows))."
     type: dict
     required: true
 author: [Terrace]
@@ -67,6 +67,8 @@ def main() -> None:
     kinds = [*KINDS, *(kind for kind in RARE if made.get(kind) or kind in old)]
     noted = {kind: list(dict.fromkeys([*made.get(kind, []), *old.get(kind, [])])) for kind in kinds}
     noted["unsaved"] = made.get("unsaved", [])
+    if made.get("grows"):
+        noted["grows"] = True
     changed = noted != old
     if changed and not module.check_mode:
         _write(file, json.dumps(noted, indent=4) + "\n")

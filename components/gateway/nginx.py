@@ -22,7 +22,7 @@ from components.gateway import GatewayOutputs
 from components.programs import program_files
 from components.templates import render
 from terrace.password import Password
-from terrace.rights import RIGHTS, includes
+from terrace.rights import RIGHTS, RightsTable, includes
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
@@ -86,6 +86,7 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
 
 def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tuple[PersonAccount, ...]) -> Workload:
     authority = target.authority
+    collector = Process("audit", ("/usr/bin/python3", "-m", "audit_collector"), memory_mb=128)
     return Workload(
         name="gateway",
         artifact=Artifact(lock="gateway", packages=("nginx-light", "prometheus-nginx-exporter")),
@@ -95,6 +96,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
             Process("access", ("/usr/bin/python3", "$(CONFIG)/access_log.py"), memory_mb=128),
             Process("exporter", _exporter_command(spec), memory_mb=256),
             Process("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py", "keep"), memory_mb=128),
+            *([collector] if target.audit_port else []),
         ),
         ports=(
             Port("https", spec.port, public=True),
@@ -109,12 +111,14 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
             File("ca.key", authority.key),
             *program_files("gateway", "access_log.py"),
             *program_files("gateway", "certificates.py"),
+            *(program_files("gateway", "audit_collector") if target.audit_port else ()),
         ),
         environment={
             "ACCESS_LOG_SOCKET": "$(DATA)/access.sock",
             "CERTIFICATE_FOLDER": "$(DATA)/tls",
             "NGINX_PID": "$(DATA)/nginx.pid",
             "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((spec.address, "localhost", "127.0.0.1"))),
+            **(_audit_variables(target.audit_port) if target.audit_port else {}),
         },
         probe=Probe("status", "/status", timeout_seconds=30),
         metrics=(Metrics("metrics"), Metrics("status", "/certificates")),
@@ -128,8 +132,19 @@ def _configuration(spec: NginxSpec, target: HostTarget) -> str:
         "nginx.conf",
         environment=target.environment,
         routes=target.routes_folder,
+        audit=target.audit_port is not None,
         **spec.model_dump(),
     )
+
+
+def _audit_variables(port: int) -> dict[str, str]:
+    return {
+        "PYTHONPATH": "$(CONFIG)",
+        "AUDIT_PORT": str(port),
+        "AUDIT_REQUESTS": "$(DATA)/requests.jsonl",
+        "AUDIT_ACCOUNTS": ",".join(RightsTable.load().reserved),
+        "ACCOUNTS_FILE": "$(CONFIG)/accounts",
+    }
 
 
 def _accounts(account: Account, people: tuple[PersonAccount, ...]) -> pulumi.Output[str]:

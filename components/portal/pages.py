@@ -51,6 +51,7 @@ class Pages(Component[PagesSpec, PortalOutputs]):
     uses: ClassVar[tuple[str, ...]] = (
         "backup",
         "artifact_store",
+        "audit",
         "data_quality",
         "data_versioning",
         "database",

@@ -27,6 +27,7 @@ COMMANDS = (
     "credentials",
     "alerts",
     "acknowledge",
+    "audit",
     "encrypt",
     "schema",
     "doctor",

@@ -45,13 +45,16 @@ def acknowledge(
     from terrace import alerts as library
     from terrace import config
     from terrace.cli import operations, results
+    from terrace.cli.audited import audited
 
     hours, labels = _hours(duration), _labels(label or [])
     session = operations.open_session(env, project, engine, as_json=as_json)
     _require_person(config.load(session.root, env).spec, by)
     client = library.AlertsClient.of(env, session.stack.outputs(show_secrets=True))
     taken = library.select(client.active(), alert, labels)
-    made = client.acknowledge(taken, by, hours, comment)
+    with audited(session, "acknowledge", alert) as note:
+        note.detail = f"in the hands of {by} for {duration}"
+        made = client.acknowledge(taken, by, hours, comment)
     if as_json:
         results.print_json([asdict(each) for each in made])
     else:

@@ -24,6 +24,7 @@ def backup(
     """
     from terrace import backup as library
     from terrace.cli import operations, results
+    from terrace.cli.audited import audited
 
     session = operations.open_session(env, project, engine, as_json=as_json)
     agent = library.Agent.of(env, session.stack.outputs())
@@ -34,7 +35,9 @@ def backup(
         else:
             print_backups(backups)
         return
-    made = agent.back_up(Steps(as_json=as_json).show)
+    with audited(session, "backup", "databases, files, and configuration") as note:
+        made = agent.back_up(Steps(as_json=as_json).show)
+        note.detail = f"backup {made['id']}"
     if as_json:
         results.print_json({"environment": env, "backup": made})
     else:

@@ -34,6 +34,7 @@ def credentials(
     Example: terrace credentials local scientist
     """
     from terrace.cli import operations
+    from terrace.cli.audited import audited
     from terrace.handover import Handovers, write_once
 
     if file is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -48,12 +49,13 @@ def credentials(
         outputs = session.stack.outputs(show_secrets=True)
     shown = _account(outputs, person)
     note = partial(Handovers.of(session.project, env).note, person, shown["password"])
-    if file is None:
-        note()
-        _show(shown)
-    else:
-        write_once(file, shown, note)
-        typer.echo(f"written to {file}; delete it when it's handed over")
+    with audited(session, "hand_over", f"account of {person}"):
+        if file is None:
+            note()
+            _show(shown)
+        else:
+            write_once(file, shown, note)
+            typer.echo(f"written to {file}; delete it when it's handed over")
 
 
 def _replacing(person: str, *, new: bool) -> Any:

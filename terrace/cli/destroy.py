@@ -77,6 +77,8 @@ def _what(session: Session, target: list[str] | None) -> str:
 def _delete_left_data(session: Session) -> None:
     """Delete data that an earlier destroy has kept: the state doesn't know of it any more."""
     from terrace import host_ansible
+    from terrace.audit import Anchors
     from terrace.spec import Host
 
     host_ansible.remove_data(Host().model_dump(mode="json"), session.env)
+    Anchors.of(session.project, session.env).forget()

@@ -84,13 +84,18 @@ class Session:
 
     def change(self, operation: str) -> Result:
         """Run an operation that changes things, print how it ended, and exit where it failed."""
+        from terrace.cli.audited import audited
+
         start = time.monotonic()
-        result = self.run(operation)
-        if self.as_json:
-            results.print_json(results.result_document(self.env, result))
-        elif result.ok or result.summary:
-            results.print_summary(result, time.monotonic() - start)
-        self.exit_on_failure(operation, result)
+        about = ", ".join(self.options.targets) or "platform"
+        with audited(self, operation, about, send_first=operation == "destroy") as note:
+            result = self.run(operation)
+            note.detail = _detail(result)
+            if self.as_json:
+                results.print_json(results.result_document(self.env, result))
+            elif result.ok or result.summary:
+                results.print_summary(result, time.monotonic() - start)
+            self.exit_on_failure(operation, result)
         return result
 
     def exit_on_failure(self, operation: str, result: Result) -> None:
@@ -100,6 +105,13 @@ class Session:
         again = "" if operation == "preview" else f"terrace {operation} {self.env}"
         results.report_failure(result, again, as_json=self.as_json)
         raise typer.Exit(stopped_code() if result.interrupted else FAILED)
+
+
+def _detail(result: Result) -> str:
+    """Return what the audit log is told of an operation: how much it did, and from which commit."""
+    source = result.outputs.get("source")
+    commit = source.get("commit") if isinstance(source, dict) else None
+    return results.summary_line(result, results.DONE_WORDS) + (f"; commit {commit}" if commit else "")
 
 
 def open_session(

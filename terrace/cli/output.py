@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 from enum import StrEnum
@@ -38,8 +39,11 @@ def output(
     Example, which connects a project: terrace output local connection --format env --show-secrets > .env
     """
     from terrace.cli import operations
+    from terrace.cli.audited import audited
 
-    outputs = operations.open_session(env, project, engine, as_json=as_json).stack.outputs(show_secrets=show_secrets)
+    session = operations.open_session(env, project, engine, as_json=as_json)
+    with audited(session, "show_secrets", name or "all outputs") if show_secrets else contextlib.nullcontext():
+        outputs = session.stack.outputs(show_secrets=show_secrets)
     value = outputs if name is None else _named(outputs, name, env)
     if as_json:
         typer.echo(json.dumps(value, indent=2))

@@ -37,10 +37,13 @@ def promote(
     Example: terrace promote local flights-delay 7
     """
     from terrace.cli import operations
+    from terrace.cli.audited import audited
     from terrace.models import Models
 
     session = operations.open_session(env, project, engine, as_json=as_json)
-    moved = Models(session.stack.outputs(show_secrets=True)).promote(model, version, person())
+    with audited(session, "promote", f"{model} version {version or 'of the candidate'}") as note:
+        moved = Models(session.stack.outputs(show_secrets=True)).promote(model, version, person())
+        note.detail = f"version {moved.version} in place of {moved.previous or 'none'}"
     print_moved(moved, as_json=as_json)
 
 

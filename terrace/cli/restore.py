@@ -48,6 +48,7 @@ def restore(
     """
     from terrace import backup as library
     from terrace.cli import operations
+    from terrace.cli.audited import audited
 
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True)
     agent = library.Agent.of(env, session.stack.outputs())
@@ -57,7 +58,8 @@ def restore(
         _print_plan(plan)
     if operations.require_yes(session, "restore", yes=yes):
         operations.ask(f"Replace the data of {env}?")
-    _carry_out(session, agent, request, plan)
+    with audited(session, "restore", f"backup {plan['id']} of {plan['environment']}", send_first=True):
+        _carry_out(session, agent, request, plan)
 
 
 def _carry_out(session: Session, agent: Agent, request: Request, plan: Mapping[str, Any]) -> None:
@@ -95,5 +97,7 @@ def _print_plan(plan: Mapping[str, Any]) -> None:
     typer.echo(f"  replaces the databases {', '.join(plan['databases'])}")
     for folder in plan["folders"]:
         typer.echo(f"  replaces {folder}")
+    for folder in plan["kept"]:
+        typer.echo(f"  keeps {folder} as it is: what it holds is only ever added to")
     for left in plan["left_out"]:
         typer.echo(f"  leaves out {left}: this platform has no place for it")

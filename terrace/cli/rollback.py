@@ -18,8 +18,11 @@ def rollback(
     Example: terrace rollback local flights-delay
     """
     from terrace.cli import operations
+    from terrace.cli.audited import audited
     from terrace.models import Models
 
     session = operations.open_session(env, project, engine, as_json=as_json)
-    moved = Models(session.stack.outputs(show_secrets=True)).rollback(model, person())
+    with audited(session, "rollback", model) as note:
+        moved = Models(session.stack.outputs(show_secrets=True)).rollback(model, person())
+        note.detail = f"version {moved.version} in place of {moved.previous or 'none'}"
     print_moved(moved, as_json=as_json)

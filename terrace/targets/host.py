@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pulumi
 
+from components.audit import AuditSpec
 from components.programs import lock_text
 from terrace import at_rest
 from terrace.certificates import CertificateAuthority
@@ -129,6 +130,12 @@ class HostTarget(Target):
         return f"/var/lib/terrace/{self.environment}/{service}"
 
     @property
+    def audit_port(self) -> int | None:
+        """The port on loopback to which services send who did what; None where the platform has no slot ``audit``."""
+        spec = self.blueprint.slots.get("audit")
+        return spec.port if isinstance(spec, AuditSpec) else None
+
+    @property
     def ca_file(self) -> str:
         """Where the host keeps the certificate of the environment's own CA."""
         return f"/etc/terrace/{self.environment}/ca.crt"
@@ -186,6 +193,7 @@ class HostTarget(Target):
             },
             "service_unsaved": list(workload.unsaved),
             "service_reads_all": workload.reads_all,
+            "service_grows": workload.grows,
             "service_setup": _setup(workload, fill, live=False),
             "service_live_setup": _setup(workload, fill, live=True),
             "service_processes": [

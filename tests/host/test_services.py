@@ -13,7 +13,8 @@ from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.machine import listeners, processes, supervisor_status, users
 
 SERVICES = (
-    *("backup", "evidently", "feast", "gateway", "mlflow", "mlserver", "portal", "postgres", "prometheus", "timer"),
+    *("audit", "backup", "evidently", "feast", "gateway", "mlflow", "mlserver"),
+    *("portal", "postgres", "prometheus", "timer"),
 )
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 DAEMONS = {  # packages with a service of the same name, or with -common behind it

@@ -18,6 +18,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "stacks").mkdir()
     (tmp_path / "stacks" / "Pulumi.local.yaml").write_text("config:\n  terrace:tier: 3\n  terrace:target: host\n")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # notes stand beside the state
     return tmp_path
 
 

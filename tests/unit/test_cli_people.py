@@ -120,7 +120,8 @@ def test_a_new_password_replaces_the_persons_alone_with_what_needs_it(stack: Rec
     shown = CliRunner().invoke(application(), command)
 
     assert shown.exit_code == 0, shown.stderr
-    assert stack.ran == ["outputs, secrets shown", "up", "outputs, secrets shown"]
+    assert stack.ran[:2] == ["outputs, secrets shown", "up"]
+    assert set(stack.ran[2:]) == {"outputs, secrets shown"}
     assert stack.options.targets == stack.options.replace == ("urn:pulumi:*::*::**::person-scientist",)
     assert stack.options.target_dependents
 

@@ -96,6 +96,12 @@ def folders(settings: Settings) -> list[Folder]:
     return found
 
 
+def grown(settings: Settings) -> set[str]:
+    """Return the folders whose data is only ever added to, and that hold some: a restore leaves them as they are."""
+    growing = [path for entry in entries(settings).values() if entry.get("grows") for path in entry["data"]]
+    return {path for path in growing if Path(path).is_dir() and any(Path(path).iterdir())}
+
+
 def _present(known: list[Folder]) -> list[Folder]:
     """Leave out what an entry had at an earlier place; where nothing of an entry is there, its first is what lacks."""
     first = {folder.entry: folder for folder in reversed(known)}

@@ -54,6 +54,7 @@ class Plan:
         databases: The databases that will be replaced.
         folders: The folder in the backup → the present one that it replaces.
         left_out: What it holds and this platform has no place for.
+        kept: Folders that stay as they are: what they hold is only ever added to.
     """
 
     repository: Repository
@@ -63,6 +64,7 @@ class Plan:
     databases: tuple[str, ...]
     folders: dict[str, Folder]
     left_out: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return what a person decides by."""
@@ -74,6 +76,7 @@ class Plan:
             "databases": list(self.databases),
             "folders": [folder.path for folder in self.folders.values()],
             "left_out": list(self.left_out),
+            "kept": list(self.kept),
         }
 
 
@@ -94,17 +97,23 @@ def make_plan(settings: Settings, request: Request) -> Plan:
     _check_versions(settings, saved, server.version())
     present = server.databases()
     folders = {_key(folder): folder for folder in reversed(inventory.folders(settings))}
+    grown = inventory.grown(settings)
     plan = Plan(
         repository,
         snapshot,
         root,
         saved,
         tuple(name for name in saved.databases if name in present),
-        {folder.path: folders[_key(folder)] for folder in saved.folders if _key(folder) in folders},
+        {
+            folder.path: here
+            for folder in saved.folders
+            if (here := folders.get(_key(folder))) and here.path not in grown
+        },
         (
             *(f"database {name}" for name in saved.databases if name not in present),
             *(folder.path for folder in saved.folders if _key(folder) not in folders),
         ),
+        tuple(sorted(grown)),
     )
     _check_space(settings, plan)
     return plan

@@ -1,0 +1,93 @@
+"""An audit log as a chain of sealed records, written by one small service.
+
+Provides an append-only log of who did what: requests through the gateway by person, what Terrace's commands did, each
+record sealed by a key and chained to the one before, so that what is changed, removed, reordered, or cut off at the end
+shows; with retention, verification, metrics, and alerts. Leaves out requests that reach services past the gateway, what
+people do on the machine itself, and proof against somebody who holds the key and every copy of the log.
+
+Upstream: this project, ``components/audit/programs/audit_log``, on Python's own HTTP server (3.11 or later).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from components.audit import AuditOutputs, AuditSpec
+from components.base import Account, Component, FlavorSpec, Inputs
+from components.gateway import GatewayOutputs
+from components.programs import program_files
+from terrace.password import Password
+from terrace.targets.base import Service
+from terrace.targets.host import HostTarget
+from terrace.workload import READING, Artifact, Metrics, Need, Port, Probe, Process, Route, Workload
+
+PATH = "/audit/"
+ACCOUNT = "seal"
+
+
+class HashChainSpec(AuditSpec):
+    """Options of the audit log."""
+
+    flavor: Literal["hash_chain"] = "hash_chain"
+    retention_days: int = Field(365, ge=30, le=3660, description="How long records are kept (days).")
+    verify_minutes: int = Field(
+        60,
+        ge=1,
+        le=1440,
+        description="Time between two verifications of the whole log (minutes); files that somebody else touched are "
+        "verified at once.",
+    )
+
+
+class HashChain(Component[HashChainSpec, AuditOutputs]):
+    """The log's writer."""
+
+    token: ClassVar[str] = "terrace:audit:HashChain"
+    spec_type: ClassVar[type[FlavorSpec]] = HashChainSpec
+    requires: ClassVar[tuple[str, ...]] = ("gateway",)
+    supports: ClassVar[tuple[str, ...]] = ("host",)
+
+    def build(self, spec: HashChainSpec, inputs: Inputs) -> AuditOutputs:
+        """Run the writer; services find it by the target."""
+        target = self.on(HostTarget)
+        key = Account(ACCOUNT, Password("audit-seal", self).value)
+        workload = _workload(spec, target.environment, key)
+        target.run(workload, self)
+        url = inputs.of("gateway", GatewayOutputs).url + PATH
+        probe = target.address(workload, "http") + "/health"
+        target.services.append(Service("audit", spec.flavor, workload.name, url, probe, spec.port))
+        return AuditOutputs(url, key)
+
+
+def _workload(spec: HashChainSpec, environment: str, key: Account) -> Workload:
+    return Workload(
+        name="audit",
+        artifact=Artifact(),
+        processes=(Process("writer", ("/usr/bin/python3", "-m", "audit_log"), memory_mb=512),),
+        ports=(Port("http", spec.port),),
+        files=program_files("audit", "audit_log"),
+        environment={
+            "PYTHONPATH": "$(CONFIG)",
+            "AUDIT_ENVIRONMENT": environment,
+            "AUDIT_FOLDER": "$(DATA)",
+            "AUDIT_PORT": str(spec.port),
+            "AUDIT_RETENTION_DAYS": str(spec.retention_days),
+            "AUDIT_VERIFY_MINUTES": str(spec.verify_minutes),
+        },
+        secrets={"AUDIT_KEY": key.password},
+        probe=Probe("http", "/health", timeout_seconds=30),
+        routes=(
+            Route(
+                PATH,
+                "http",
+                auth="gateway",
+                slot="audit",
+                needs=(Need("read", READING), Need("edit", ("POST",), "events")),
+                hidden=("metrics",),
+            ),
+        ),
+        metrics=(Metrics("http"),),
+        grows=True,
+    )

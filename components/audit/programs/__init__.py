@@ -1,0 +1,1 @@
+"""Programs that run on hosts as part of the slot's services."""

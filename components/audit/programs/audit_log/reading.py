@@ -1,0 +1,74 @@
+"""Reads the log's files: page by page, as they are, or what somebody looks for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+CURSOR = re.compile(r"(\d{4}-\d\d-\d\d\.jsonl):(\d{1,15})")
+
+
+def segments(folder: Path) -> list[Path]:
+    """Return the files of records, the oldest first."""
+    return sorted(folder.glob("*.jsonl"))
+
+
+def page(folder: Path, cursor: str, most: int) -> tuple[list[str], str]:
+    """Return lines from ``cursor`` on, from the beginning where it's empty, and the cursor behind them.
+
+    The cursor is empty when there are no more.
+
+    Raises:
+        ValueError: The cursor is none.
+    """
+    name, offset = "", 0
+    if cursor:
+        found = CURSOR.fullmatch(cursor)
+        if not found:
+            raise ValueError(f"{cursor!r} is no cursor")
+        name, offset = found[1], int(found[2])
+    lines: list[str] = []
+    for segment in segments(folder):
+        if segment.name < name:
+            continue
+        with segment.open("rb") as file:
+            file.seek(offset if segment.name == name else 0)
+            while line := file.readline():
+                if len(lines) == most:
+                    return lines, f"{segment.name}:{file.tell() - len(line)}"
+                lines.append(line.decode(errors="replace").rstrip("\n"))
+    return lines, ""
+
+
+def find(folder: Path, since: str, actor: str, action: str, most: int) -> list[dict[str, Any]]:
+    """Return the last ``most`` records that were written since a time, by an actor, of an action; empty is any."""
+    found: deque[dict[str, Any]] = deque(maxlen=most)
+    for segment in segments(folder):
+        if segment.stem >= since[:10]:
+            found.extend(
+                record
+                for record in records(segment)
+                if str(record.get("time")) >= since
+                and actor in ("", record.get("actor"))
+                and action in ("", record.get("action"))
+            )
+    return list(found)
+
+
+def records(segment: Path) -> Iterator[dict[str, Any]]:
+    """Return a file's records; what can't be read is left out."""
+    with segment.open("rb") as file:
+        yield from filter(None, map(parsed, file))
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    """Return a line's record; nothing where it is none."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}

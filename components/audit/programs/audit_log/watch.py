@@ -1,0 +1,72 @@
+"""Watches over the log: retention, and whether it is whole, at once when somebody else touched it; as metrics."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from .settings import Settings
+from .store import Store
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 10
+PREFIX = "terrace_audit_"
+METRICS = {
+    "sequence": "The number of the last record.",
+    "verified": "Whether the whole log was in order when it was last verified.",
+    "verified_timestamp_seconds": "When it was last verified.",
+    "writable": "Whether the last events that came could be written.",
+}
+SEEN = "source_seen_timestamp_seconds"
+
+
+class Watch:
+    """How the log is."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings, self._store = settings, store
+        self._problems: list[str] | None = None
+        self._verified = 0.0
+        self.writable = True
+        # What must be heard of; a source that never says anything shows by an old time.
+        self._seen = {"gateway": time.time()}
+
+    def heard(self, source: str) -> None:
+        """Note that a source said something."""
+        self._seen[source] = time.time()
+
+    def run(self) -> None:
+        """Watch until the process ends."""
+        while True:
+            self.look()
+            time.sleep(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Verify the log if that's due, and remove what is too old."""
+        if self._store.touched() or time.time() - self._verified >= self._settings.verify_seconds:
+            before, self._problems = self._problems, self._store.verify()
+            if self._problems != before:
+                for problem in self._problems or ["the log is in order"]:
+                    logger.warning("%s", problem)
+            self._verified = time.time()
+            if not self._problems:
+                self._store.retain(self._settings.retention_days)
+
+    def page(self) -> str:
+        """Return the metrics."""
+        values = {"sequence": float(self._store.head.sequence), "writable": float(self.writable)}
+        if self._problems is not None:
+            values |= {"verified": float(not self._problems), "verified_timestamp_seconds": self._verified}
+        lines = [
+            f"# HELP {PREFIX}{name} {METRICS[name]}\n# TYPE {PREFIX}{name} gauge\n{PREFIX}{name} {value}\n"
+            for name, value in values.items()
+        ]
+        lines.append(f"# HELP {PREFIX}{SEEN} When a source last said something.\n# TYPE {PREFIX}{SEEN} gauge\n")
+        lines += [f'{PREFIX}{SEEN}{{source="{source}"}} {when}\n' for source, when in self._seen.items()]
+        return "".join(lines)
+
+    def start(self) -> None:
+        """Watch beside what else the process does."""
+        threading.Thread(target=self.run, daemon=True).start()

@@ -1,0 +1,89 @@
+"""Follows nginx's log of requests and sends what it says to the audit log: ``python3 -m audit_collector``.
+
+The log is the spool: nginx writes it whether anybody reads it or not, so no request waits for the audit log, and what
+was written is sent when there is somebody to send it to. What is about to be sent is noted before, so that it is made
+of the same lines after a kill, and the audit log knows it by its id.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .requests import Reader, Request
+from .spool import Spool
+
+PASS_SECONDS = 3.0
+HEARTBEAT_SECONDS = 60.0  # between two signs of life where there is nothing to send
+REQUEST_SECONDS = 30.0
+Send = Callable[[list[dict[str, Any]]], int]
+
+
+def sender(port: int) -> Send:
+    """Return what sends events to the audit log and returns its status; raises OSError where it isn't there."""
+
+    def send(events: list[dict[str, Any]]) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)
+        try:
+            connection.request("POST", "/events", json.dumps({"events": events}), {"Content-Type": "application/json"})
+            return connection.getresponse().status
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from None
+        finally:
+            connection.close()
+
+    return send
+
+
+def collect(spool: Spool, reader: Reader, send: Send) -> bool:
+    """Send the next lines, and tell whether there were any.
+
+    Raises:
+        OSError: They were not taken; they are sent again.
+    """
+    lines = spool.next()
+    if not lines:
+        return False
+    events = reader.events(filter(None, map(Request.parse, lines)))
+    status = send(events) if events else 200
+    if status == 400:  # a defect, which must not hold up all that follows
+        spool.put_aside(lines)
+        print(f"the audit log refused {len(lines)} lines; they are in {spool.aside}", flush=True)
+    elif status >= 300:
+        raise OSError(f"the audit log answers {status}")
+    spool.done()
+    return True
+
+
+def accounts(file: Path, further: str) -> set[str]:
+    """Return the names of accounts: those of the gateway's password file, and the services' own."""
+    return {line.partition(":")[0] for line in file.read_text(encoding="utf-8").splitlines()} | set(further.split(","))
+
+
+def main() -> None:
+    """Collect until the process is ended."""
+    pid_file, file = Path(os.environ["NGINX_PID"]), Path(os.environ["ACCOUNTS_FILE"])
+    spool = Spool(Path(os.environ["AUDIT_REQUESTS"]), lambda: os.kill(int(pid_file.read_text()), signal.SIGUSR1))
+    reader, send = Reader(()), sender(int(os.environ["AUDIT_PORT"]))
+    sent = 0.0
+    while True:
+        try:
+            reader.accounts = accounts(file, os.environ["AUDIT_ACCOUNTS"])
+            while collect(spool, reader, send):
+                sent = time.monotonic()
+            if time.monotonic() - sent >= HEARTBEAT_SECONDS:
+                send([])
+                sent = time.monotonic()
+        except OSError as error:
+            print(f"not sent yet: {error}", flush=True)
+        time.sleep(PASS_SECONDS)
+
+
+if __name__ == "__main__":
+    main()
