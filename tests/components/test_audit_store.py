@@ -19,7 +19,6 @@ from components.audit.programs.audit_log.events import LONGEST, WrongEvent, mask
 from components.audit.programs.audit_log.store import Store
 from tests.components.audit_world import DAY, KEY, edit, event, filled, records, segment
 
-
 Open = Callable[[Path], Store]
 
 

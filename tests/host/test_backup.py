@@ -149,6 +149,7 @@ def test_what_was_lost_comes_back(
     kept = client.put()
     assert client.has(kept)
     made = _made(platform)
+    audited = platform.json("audit", ENVIRONMENT, "--verify")["sequence"]
     elsewhere = shutil.copytree(place, tmp_path / "elsewhere")
     password = tmp_path / "password"
     password.write_text(outputs["credentials"]["backup"]["password"] + "\n")
@@ -166,6 +167,14 @@ def test_what_was_lost_comes_back(
     assert restored["restored"]["left_out"] == []
     assert [service for service in restored["status"]["services"] if not service["healthy"]] == []
     assert client.has(kept)
+    assert restored["restored"]["kept"] == [str(DATA / "audit")], "who did what since the backup stays on record"
+    log = platform.json("audit", ENVIRONMENT, "--verify")
+    assert log["problems"] == []
+    assert log["sequence"] > audited
+    (record,) = [one for one in platform.json("audit", ENVIRONMENT, "--action", "restore") if made in one["object"]][
+        -1:
+    ]
+    assert record["outcome"] == "ok"
     user = f"terrace-{ENVIRONMENT}-timer"
     assert {(path.owner(), path.group()) for path in (DATA / "timer").rglob("*")} == {(user, user)}
     assert set(platform.json("up", ENVIRONMENT, "--yes")["summary"]) == {"same"}

@@ -1,0 +1,358 @@
+"""From nginx's log to the audit log: what requests mean, and that each arrives once, whatever is killed."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.audit.programs.audit_log.events import parse
+from components.gateway.programs.audit_collector import __main__ as program
+from components.gateway.programs.audit_collector import spool as spooling
+from components.gateway.programs.audit_collector.requests import SESSION_SECONDS, Reader, Request
+from components.gateway.programs.audit_collector.spool import Spool
+
+TIME = "2026-03-01T12:{:02d}:00+00:00"
+
+
+def line(number: int, request: str = "GET /feast/health", *, status: int = 200, **changes: str) -> str:
+    method, _, path = request.partition(" ")
+    slot = {"serving": "serving", "feast": "feature_store", "dvc": "data_versioning", "prometheus": "monitoring"}
+    found = {
+        "id": f"{number:032x}",
+        "time": TIME.format(0),
+        "user": "ann",
+        "method": method,
+        "path": path,
+        "status": str(status),
+        "slot": slot.get(path.split("/")[1], ""),
+    }
+    return json.dumps({**found, **changes})
+
+
+def events(*lines: str, reader: Reader | None = None) -> list[tuple[str, str, str, str, int]]:
+    """Return what lines say, without the first login."""
+    requests = [request for each in lines if (request := Request.parse(each))]
+    found = (reader or Reader({"ann"})).events(requests)
+    assert all(parse(each) for each in found), "the audit log takes it"
+    return [
+        (each["actor"], each["action"], each["object"], each["outcome"], each["count"])
+        for each in found
+        if (each["action"], each["outcome"]) != ("login", "ok")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "action", "about"),
+    [
+        ("POST /serving/v2/models/flights/infer", "predict", "serving: flights"),
+        ("POST /serving/v2/models/flights/versions/3/infer", "predict", "serving: flights"),
+        ("GET /serving/v2/health/live", "read", "serving"),
+        ("POST /feast/get-online-features", "read_features", "feature_store: get-online-features"),
+        ("POST /feast/push", "write_features", "feature_store: push"),
+        ("GET /dvc/files/md5/ab/cdef", "read_data", "data_versioning: files/md5/ab/cdef"),
+        ("PUT /dvc/files/md5/ab/cdef", "write_data", "data_versioning: files/md5/ab/cdef"),
+        (
+            "GET /mlflow/api/2.0/mlflow-artifacts/artifacts/1/abc/model.ubj",
+            "read_artifact",
+            "tracking: 1/abc/model.ubj",
+        ),
+        ("GET /mlflow/get-artifact", "read_artifact", "tracking: "),
+        ("GET /mlflow/model-versions/get-artifact", "read_artifact", "registry: get-artifact"),
+        (
+            "PUT /mlflow/api/2.0/mlflow-artifacts/artifacts/1/abc/x",
+            "change_artifact",
+            "tracking: artifacts/1/abc/x",
+        ),
+        ("POST /mlflow/api/2.0/mlflow/runs/search", "read", "tracking"),
+        ("GET /mlflow/api/2.0/mlflow/runs/get", "read", "tracking"),
+        ("POST /mlflow/api/2.0/mlflow/runs/create", "change", "tracking: POST /mlflow/api/2.0/mlflow/runs/create"),
+        ("GET /mlflow/api/2.0/mlflow/registered-models/get", "read", "registry"),
+        (
+            "POST /mlflow/api/2.0/mlflow/registered-models/alias",
+            "change",
+            "registry: POST /mlflow/api/2.0/mlflow/registered-models/alias",
+        ),
+        ("POST /pipelines/api/pipelines/flights/runs", "run_pipeline", "pipelines: flights"),
+        ("POST /pipelines/api/runs/17/cancel", "cancel_run", "pipelines: 17"),
+        ("PUT /pipelines/api/pipelines/flights", "send_pipeline", "pipelines: flights"),
+        ("DELETE /pipelines/api/pipelines/flights", "remove_pipeline", "pipelines: flights"),
+    ],
+)
+def test_a_request_says_what_was_done_to_what(request_line: str, action: str, about: str) -> None:
+    found = events(line(1, request_line))
+    assert found == [("ann", action, about.removesuffix(": "), "ok", 1)]
+
+
+def test_who_may_silence_alerts_is_told_and_who_looks_at_metrics_is_not() -> None:
+    silence = line(1, "POST /alertmanager/api/v2/silences", slot="monitoring")
+    assert events(silence) == [("ann", "silence_alert", "monitoring: api/v2/silences", "ok", 1)]
+    looks = ("GET /prometheus/api/v1/query", "POST /prometheus/api/v1/query")
+    assert events(*(line(number, look) for number, look in enumerate(looks))) == []
+    assert events(line(1, looks[0], status=403)) == [("ann", "read", "monitoring", "refused", 1)]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (403, "refused"), (404, "failed"), (502, "failed")])
+def test_how_it_ended_is_told(status: int, outcome: str) -> None:
+    assert events(line(1, "PUT /dvc/x", status=status)) == [("ann", "write_data", "data_versioning: x", outcome, 1)]
+
+
+def test_a_refused_login_is_told_without_what_was_typed_for_a_name() -> None:
+    found = events(line(1, status=401), line(2, status=401), line(3, status=401, user="my-pa55word"))
+    assert found == [
+        ("ann", "login", "feature_store", "refused", 2),
+        ("unknown", "login", "feature_store", "refused", 1),
+    ]
+
+
+def test_nobody_is_told_of_by_what_anybody_is_answered() -> None:
+    """Where a service asks for the account, a page that needs none answers whatever name comes with it."""
+    for path in ("/mlflow/health", "/mlflow/static-files/x.js", "/pipelines/health", "/healthz", "/elsewhere/x"):
+        assert events(line(1, f"GET {path}")) == []
+    assert events(line(1, "GET /mlflow/none", status=404, user="forged")) == [
+        ("unknown", "read", "tracking", "failed", 1)
+    ]
+    assert events(line(1, user="")) == []
+
+
+def test_terraces_own_sending_is_no_event_and_looking_at_the_log_is() -> None:
+    assert events(line(1, "POST /audit/events", slot="audit")) == []
+    assert events(line(1, "GET /audit/records", slot="audit")) == [("ann", "read", "audit", "ok", 1)]
+
+
+def test_what_is_alike_is_one_event_that_says_how_often() -> None:
+    ask = "POST /serving/v2/models/flights/infer"
+    found = events(*(line(number, ask) for number in range(7)), line(8, ask, user="bob"))
+    assert found == [
+        ("ann", "predict", "serving: flights", "ok", 7),
+        ("bob", "predict", "serving: flights", "ok", 1),
+    ]
+
+
+def test_a_login_is_the_first_request_after_a_while() -> None:
+    reader = Reader({"ann"})
+    minutes = (0, 1, 2, 3 + SESSION_SECONDS // 60, 4 + SESSION_SECONDS // 60)
+    logins = [
+        minute
+        for minute in minutes
+        for each in reader.events([Request.parse(line(minute, time=TIME.format(minute))) or pytest.fail("no request")])
+        if each["action"] == "login"
+    ]
+    assert logins == [0, 3 + SESSION_SECONDS // 60]
+
+
+def test_the_same_lines_are_the_same_events() -> None:
+    lines = [Request.parse(line(number)) for number in range(3)]
+    one, two = (Reader({"ann"}).events(filter(None, lines)) for _ in range(2))
+    assert one == two
+    assert len({each["id"] for each in one}) == 2, "a login and a read"
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", '{"id": "1"}', line(1)[:-9]])
+def test_half_a_line_is_no_request(broken: str) -> None:
+    assert Request.parse(broken) is None
+
+
+class AuditLog:
+    """An audit log that takes events, or doesn't."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, dict[str, Any]] = {}
+        self.status = 200
+        self.dies_after_taking = False
+
+    def send(self, found: list[dict[str, Any]]) -> int:
+        if self.status == 0:
+            raise ConnectionRefusedError
+        if self.status == 200:
+            self.taken.update({each["id"]: each for each in found})
+        if self.dies_after_taking:
+            raise ConnectionResetError
+        return self.status
+
+    @property
+    def requests(self) -> int:
+        return sum(each["count"] for each in self.taken.values() if each["action"] != "login")
+
+
+class Nginx:
+    """What writes the log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.written, self.reopened = path, 0, 0
+        self.file = path.open("a")
+
+    def write(self, count: int) -> None:
+        for _ in range(count):
+            self.written += 1
+            self.file.write(line(self.written) + "\n")
+        self.file.flush()
+
+    def reopen(self) -> None:
+        self.reopened += 1
+        self.file.close()
+        self.file = self.path.open("a")
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Any:
+    """What writes the log, into a folder."""
+    made = Nginx(tmp_path / "requests.jsonl")
+    yield made
+    made.file.close()
+
+
+def test_each_request_arrives_once_however_often_it_is_killed(nginx: Nginx) -> None:
+    log = AuditLog()
+    for _ in range(5):
+        spool, reader = Spool(nginx.path, nginx.reopen), Reader({"ann"})  # the program is new each time
+        nginx.write(3)
+        log.dies_after_taking = True
+        with pytest.raises(ConnectionResetError):
+            program.collect(spool, reader, log.send)
+        nginx.write(2)  # more lines, before it is tried again
+        log.dies_after_taking = False
+    spool = Spool(nginx.path, nginx.reopen)
+    while program.collect(spool, Reader({"ann"}), log.send):
+        pass
+    assert log.requests == nginx.written == 25
+
+
+@pytest.mark.parametrize("status", [0, 403, 500, 503])
+def test_what_nobody_takes_waits(nginx: Nginx, status: int) -> None:
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    log.status = status
+    nginx.write(4)
+    with pytest.raises(OSError, match=f"answers {status}" if status else None):
+        program.collect(spool, reader, log.send)
+    log.status = 200
+    while program.collect(spool, reader, log.send):
+        pass
+    assert log.requests == 4
+    assert not program.collect(spool, reader, log.send)
+
+
+def test_what_the_audit_log_will_never_take_is_put_aside(nginx: Nginx, capsys: pytest.CaptureFixture[str]) -> None:
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    log.status = 400
+    nginx.write(2)
+    assert program.collect(spool, reader, log.send)
+    assert len(spool.aside.read_text().splitlines()) == 2
+    assert "refused 2 lines" in capsys.readouterr().out
+    assert not program.collect(spool, reader, log.send)
+
+
+def test_half_a_line_waits_for_its_other_half(nginx: Nginx) -> None:
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    whole = line(1)
+    nginx.file.write(whole[:20])
+    nginx.file.flush()
+    assert not program.collect(spool, reader, log.send)
+    nginx.file.write(whole[20:] + "\n")
+    nginx.file.flush()
+    assert program.collect(spool, reader, log.send)
+    assert log.requests == 1
+
+
+def drain(nginx: Nginx, log: AuditLog) -> None:
+    spool = Spool(nginx.path, nginx.reopen)  # after a kill
+    while program.collect(spool, Reader({"ann"}), log.send):
+        pass
+
+
+def test_a_large_file_is_moved_aside_and_nothing_of_it_is_lost(nginx: Nginx, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooling, "LARGEST_BYTES", 1000)
+    monkeypatch.setattr(spooling, "PASS_BYTES", 700)
+    log, old = AuditLog(), nginx.path.with_suffix(".old")
+    nginx.write(20)
+    drain(nginx, log)  # its last pass moves it, and asks for a new one
+    drain(nginx, log)
+    assert old.exists()
+    assert nginx.reopened == 1
+    nginx.write(20)
+    drain(nginx, log)
+    with old.open("a") as late:  # by a process of nginx that was about to end
+        late.write(line(41) + "\n")
+    drain(nginx, log)
+    assert log.requests == 41
+    assert old.exists(), "somebody may still write to it"
+
+    os.utime(old, (1, 1))
+    drain(nginx, log)
+    drain(nginx, log)
+    nginx.write(20)
+    drain(nginx, log)
+    assert log.requests == 61
+
+
+def test_a_kill_while_the_file_is_moved_loses_and_doubles_nothing(
+    nginx: Nginx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooling, "LARGEST_BYTES", 1000)
+    log = AuditLog()
+    nginx.write(20)
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "_move", killed)
+        with pytest.raises(KeyboardInterrupt):
+            drain(nginx, log)
+    nginx.write(3)  # still the same file
+    drain(nginx, log)
+    assert log.requests == 23
+
+
+def test_the_program_sends_what_there_is_and_a_sign_of_life(
+    nginx: Nginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    received: list[list[dict[str, Any]]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["events"])
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    (tmp_path / "accounts").write_text("ann:{SSHA}x\n")
+    variables = {"NGINX_PID": "nginx.pid", "ACCOUNTS_FILE": str(tmp_path / "accounts"), "AUDIT_ACCOUNTS": "admin"}
+    for name, value in {**variables, "AUDIT_REQUESTS": str(nginx.path)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(program, "HEARTBEAT_SECONDS", 0)
+    naps = 0
+
+    def sleep(_seconds: float) -> None:
+        nonlocal naps
+        naps += 1
+        if naps == 1:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            nginx.write(1)
+            nginx.file.write(line(2, status=401, user="typed") + "\n" + line(3, status=401, user="admin") + "\n")
+            nginx.file.flush()
+        if naps == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False) as server:
+        server.server_bind()
+        monkeypatch.setenv("AUDIT_PORT", str(server.server_port))
+        monkeypatch.setattr(program, "REQUEST_SECONDS", 0.2)
+        original = server.serve_forever
+        server.serve_forever = lambda: (server.server_activate(), original())  # type: ignore[method-assign,func-returns-value,assignment,misc]
+        with pytest.raises(KeyboardInterrupt):
+            program.main()
+        server.shutdown()
+    assert "not sent yet" in capsys.readouterr().out, "nobody listened at first"
+    assert [each["actor"] for each in received[0]] == ["ann", "ann", "unknown", "admin"]
+    assert received[1:] == [[], []]
