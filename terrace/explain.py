@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from terrace.data_register import Entry, register
 from terrace.notify import unheard
 from terrace.resolve import GENERAL
 from terrace.tiers import Cell, Evidence, TierTable
@@ -52,7 +53,7 @@ class CellReport:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A whole blueprint explained; ``unheard`` says which alerts reach nobody."""
+    """A whole blueprint explained; ``unheard`` says which alerts reach nobody, ``data`` is the data register."""
 
     env: str
     tier: int
@@ -61,6 +62,7 @@ class Explanation:
     cells: tuple[CellReport, ...]
     waivers: tuple[str, ...]
     unheard: tuple[str, ...]
+    data: tuple[Entry, ...]
 
     def document(self) -> dict[str, Any]:
         """Return the explanation as JSON data."""
@@ -89,6 +91,7 @@ def explain(blueprint: Blueprint, table: TierTable | None = None, root: Path = R
         cells,
         waivers,
         unheard(blueprint.spec.notify),
+        register(blueprint.spec.use_cases),
     )
 
 

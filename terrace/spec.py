@@ -90,6 +90,10 @@ class DataSource(Model):
     columns: tuple[str, ...] = Field(
         (), description="Inputs of the models that come from it; without, every input that no source names."
     )
+    owner: Name | None = Field(
+        None, description="A person or group of `team` who answers for the data; without, the use case's owner."
+    )
+    keep_days: int | None = Field(None, ge=1, description="For how many days it may be kept; without, no limit.")
 
 
 class UseCase(Model):
@@ -181,6 +185,12 @@ class PlatformSpec(Running):
         known = {*self.team.people, *self.team.groups}
         owners: dict[tuple[str | int, ...], str] = {
             ("use_cases", name, "owner"): use_case.owner for name, use_case in self.use_cases.items()
+        }
+        owners |= {
+            ("use_cases", name, "sources", number, "owner"): source.owner
+            for name, use_case in self.use_cases.items()
+            for number, source in enumerate(use_case.sources)
+            if source.owner
         }
         for name, level in self.practices.items():
             if level.waiver:

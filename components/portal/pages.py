@@ -128,5 +128,6 @@ def _page(blueprint: Blueprint, outputs: dict[str, Any]) -> str:
         alerts=consoles.alerts(),
         practices=cells,
         unheard=explanation.unheard,
+        data=explanation.data,
         waivers=explanation.waivers,
     )

@@ -39,6 +39,10 @@ def _print(explanation: Explanation) -> None:
     for value in explanation.values:
         typer.echo(f"  {value.path:<{width}} = {value.value}", nl=False)
         typer.secho(f"  ({value.origin}: {value.detail})", dim=True)
+    for entry in explanation.data:
+        kept = f"kept {entry.keep_days} days at most" if entry.keep_days else "kept without a limit"
+        about = f"{entry.data_class}, of {', '.join(entry.owners)}, {kept}, for {', '.join(entry.use_cases)}"
+        typer.echo(f"data: {entry.source}: {about}")
     for waiver in explanation.waivers:
         typer.secho(f"waived: {waiver}", fg="yellow")
     for sentence in explanation.unheard:

@@ -101,6 +101,9 @@ def test_the_page_lists_services_owners_runbooks_and_practices(tmp_path: Path) -
         assert f"/prometheus/consoles/runbooks.html#{name.lower()}" in page.links
     for cell in explain(wanted).cells:
         assert f"Tier {cell.tier}: {cell.asks} {cell.coverage}" in page.text
+    (data,) = explain(wanted).data
+    assert f"{data.source}\n{data.data_class}\n" in page.text
+    assert "no limit" in page.text
     assert "nobody is told of alerts" in page.text
     assert [link for link in page.links if link.startswith("#") and link[1:] not in page.ids] == []
 
@@ -109,6 +112,7 @@ def test_a_platform_without_people_and_use_cases_says_so(tmp_path: Path) -> None
     page = Structure(pages._page(blueprint(tmp_path, SPEC.partition("    team:")[0]), {"services": []}))
 
     assert "No use case is on record" in page.text
+    assert "No data is on record" in page.text
     assert "Nobody is named under team" in page.text
 
 

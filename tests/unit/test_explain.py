@@ -191,7 +191,7 @@ def test_waivers_are_told(tmp_path: Path) -> None:
 def test_an_explanation_is_json_data(tmp_path: Path) -> None:
     document = json.loads(json.dumps(explained(tmp_path, stack(tier=1)).document()))
 
-    assert set(document) == {"env", "tier", "target", "values", "cells", "waivers", "unheard"}
+    assert set(document) == {"env", "tier", "target", "values", "cells", "waivers", "unheard", "data"}
     assert document["values"][0] == {
         "path": "tier",
         "value": 1,
