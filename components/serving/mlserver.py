@@ -110,6 +110,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
         owners: Mapping[str, tuple[str, str]],
         keeping: _Keeping,
     ) -> Workload:
+        audit = self.on(HostTarget).audit_port
         return Workload(
             name="mlserver",
             artifact=Artifact(lock="mlserver"),
@@ -135,6 +136,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 **_registry_settings(registry),
                 **_server_settings(spec),
                 **_sync_settings(spec),
+                **({"MODEL_SYNC_AUDIT_PORT": str(audit)} if audit else {}),
                 **keeping.environment,
             },
             secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password, **keeping.secrets},

@@ -87,6 +87,20 @@ def test_the_registry_says_who_moved_what(served: Served) -> None:
     assert f"{NAME}: production 3; since " in shown
 
 
+def test_the_audit_log_says_who_deployed_what(served: Served) -> None:
+    def records(action: str) -> list[tuple[str, str, str]]:
+        found = served.platform.json("audit", ENVIRONMENT, "--action", action)
+        return [(one["source"], one["object"], one["actor"]) for one in found if NAME in one["object"]]
+
+    by = served.model()["history"][-1]["by"]
+    deployed = [("mlserver", f"serving: {NAME} version {version}", by) for version in ("1", "2", "1", "3")]
+    wait_for(lambda: records("deploy")[-4:] == deployed, 60)
+    assert records("rollback")[-1:] == [("operator", NAME, by)]
+    assert {("operator", f"{NAME} version {which}", by) for which in ("1", "of the candidate", "3")} <= set(
+        records("promote")
+    )
+
+
 def test_a_step_that_is_none_is_refused(served: Served) -> None:
     unknown = served.platform.terrace("rollback", ENVIRONMENT, "test-of-servin", check=False)
     assert (unknown.returncode, "did you mean 'test-of-serving'?" in unknown.stderr) == (2, True)

@@ -14,6 +14,7 @@ from .registry import Registry
 from .server import Server
 from .settings import Settings
 from .sync import Sync
+from .trail import Trail
 
 # The longest that one look may take: libraries installed, and the model loaded a few times.
 SILENCE_SECONDS = 3600
@@ -32,9 +33,11 @@ def main() -> None:
     registry = Registry(settings.alias, settings.candidate)
     builds = Builds(settings, ThreadPoolExecutor(1))
     sync = Sync(settings, registry, Server(settings.mlserver), builds, health, example_request)
+    trail = Trail(settings.audit_port, settings.data / "told.json")
     while not ended.is_set():
         try:
             sync.look()
+            trail.tell(registry.histories())
         except Exception:
             # One model's trouble must not end the deployment of all others; the next look starts afresh.
             logging.exception("the look at the registry ended early")

@@ -109,6 +109,10 @@ class Registry:
         except MlflowException as problem:
             LOG.warning("%s: its history cannot be recorded: %s", model, problem)
 
+    def histories(self) -> dict[str, tuple[history.Move, ...]]:
+        """Return the models' histories, as they were at the last look."""
+        return {model: history.read(tags) for model, tags in self._tags.items()}
+
     def before(self, model: str) -> str | None:
         """Return the version that a rollback of the model would go back to."""
         return history.before(history.read(self._tags.get(model, {})))

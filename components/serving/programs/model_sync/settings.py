@@ -24,6 +24,7 @@ class Settings:
         port: Loopback port of its metrics and health page (``MODEL_SYNC_PORT``).
         mlserver: Address of MLServer's REST API (``MLSERVER_URL``).
         trusted_types: Types that a model may hold beyond those that skops trusts (``MODEL_SYNC_TRUSTED_TYPES``).
+        audit_port: The audit log's port on loopback, where there is one (``MODEL_SYNC_AUDIT_PORT``).
         uv: The program that installs libraries; it is part of MLServer's lock.
     """
 
@@ -37,6 +38,7 @@ class Settings:
     port: int
     mlserver: str
     trusted_types: frozenset[str] = frozenset()
+    audit_port: int | None = None
     uv: Path = field(default_factory=lambda: Path(sys.executable).with_name("uv"))
 
     @classmethod
@@ -56,6 +58,7 @@ class Settings:
             owners=Path(environment["MODEL_SYNC_OWNERS"]),
             port=int(environment["MODEL_SYNC_PORT"]),
             mlserver=environment["MLSERVER_URL"].rstrip("/"),
+            audit_port=int(environment["MODEL_SYNC_AUDIT_PORT"]) if "MODEL_SYNC_AUDIT_PORT" in environment else None,
             trusted_types=frozenset(filter(None, environment.get("MODEL_SYNC_TRUSTED_TYPES", "").split(","))),
         )
 
