@@ -152,6 +152,22 @@ def test_tampering_shows_at_the_next_look_and_what_is_due_is_verified(
     assert "terrace_audit_verified 1.0" in running.watch.page()
 
 
+def test_files_that_are_gone_end_no_watching(running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running.send(1, 2)
+
+    def gone() -> list[str]:
+        raise FileNotFoundError(2, "No such file", "2026-03-01.jsonl")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.store, "verify", gone)
+        running.watch.look()
+    assert "terrace_audit_verified 0.0" in running.watch.page()
+    for segment_file in tmp_path.glob("*.jsonl"):
+        segment_file.unlink()
+    running.watch.look()
+    assert "terrace_audit_verified 0.0" in running.watch.page()
+
+
 def test_a_source_that_says_nothing_shows(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching.time, "time", lambda: 5e9)
     running.ask("POST", "/events", {"events": []})

@@ -55,6 +55,19 @@ def test_databases_and_folders_are_what_they_were(world: World) -> None:
     assert not (world.settings.data / "restore").exists()
 
 
+def test_what_is_only_ever_added_to_stays_as_it_is_where_there_is_any(world: World) -> None:
+    note = world.settings.manifests / "service-timer.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "grows": True}))
+    done = restore.restore(world.settings, Request(), _quiet)
+    assert done["kept"] == [str(world.timer)]
+    assert (world.timer / "later").exists()
+
+    shutil.rmtree(world.timer)
+    done = restore.restore(world.settings, Request(), _quiet)
+    assert done["kept"] == []
+    assert (world.timer / "file").read_text() == "file of service-timer"
+
+
 def test_services_stop_first_and_are_prepared_anew_by_the_next_up(world: World) -> None:
     stamp = world.settings.software / "timer" / "setup" / "step"
     stamp.parent.mkdir(parents=True)

@@ -7,7 +7,6 @@ import os
 import pwd
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,8 +188,7 @@ def test_tampering_is_seen(
         _overwrite(untouched, content)
         shown = platform.terrace("audit", ENVIRONMENT, "--verify", "--json", check=False)
         assert (shown.returncode, json.loads(shown.stdout)["problems"]) == (1, said)
-    # The writer sees by itself that somebody touched its files; an alert follows.
-    wait_for(lambda: metric(gateway, outputs, "terrace_audit_verified") == 0, 60)
+    # The writer sees by itself that somebody touched its files.
     wait_for(lambda: metric(gateway, outputs, 'ALERTS{alertname="AuditLogBroken"}') == 1, 60)
 
 
@@ -204,4 +202,3 @@ def test_the_seal_needs_the_platforms_key(outputs: dict[str, Any]) -> None:
     assert Point.read(b"another", head) is None
     first = json.loads(sorted(FOLDER.glob("*.jsonl"))[0].read_text().splitlines()[0])
     assert is_sealed(key, first)
-    assert sys.version_info >= (3, 11)

@@ -45,14 +45,19 @@ class Watch:
 
     def look(self) -> None:
         """Verify the log if that's due, and remove what is too old."""
-        if self._store.touched() or time.time() - self._verified >= self._settings.verify_seconds:
-            before, self._problems = self._problems, self._store.verify()
-            if self._problems != before:
-                for problem in self._problems or ["the log is in order"]:
-                    logger.warning("%s", problem)
-            self._verified = time.time()
-            if not self._problems:
-                self._store.retain(self._settings.retention_days)
+        try:
+            if self._store.touched() or time.time() - self._verified >= self._settings.verify_seconds:
+                self._found(self._store.verify())
+                if not self._problems:
+                    self._store.retain(self._settings.retention_days)
+        except OSError as error:  # somebody removes its files, or the disk fails
+            self._found([f"it can't be read: {error}"])
+
+    def _found(self, problems: list[str]) -> None:
+        if problems != self._problems:
+            for problem in problems or ["the log is in order"]:
+                logger.warning("%s", problem)
+        self._problems, self._verified = problems, time.time()
 
     def page(self) -> str:
         """Return the metrics."""
