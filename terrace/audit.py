@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from components.audit.programs.audit_log.chain import Point, Verification
-from components.audit.programs.audit_log.events import mask
 from terrace.errors import InputError, OperationError
 from terrace.handover import beside_state
 from terrace.redaction import redact
 from terrace.web import Client
 
 if TYPE_CHECKING:
+    from components.audit.programs.audit_log.chain import Point
     from terrace.engine.project import Project
 
 MOST_AT_ONCE = 500
@@ -108,7 +107,7 @@ class AuditLog:
         """
         for event in events:
             for name in ("object", "detail"):
-                event[name] = mask(redact(event[name], {"password": self._passwords}))
+                event[name] = redact(event[name], {"password": self._passwords})
         answer = self._client.request("POST", "/events", {"events": events})
         if answer.status != 200:
             raise OperationError("the audit log takes no events", where=answer.url, why=answer.text[:200])
@@ -125,6 +124,9 @@ class AuditLog:
         Raises:
             OperationError: It can't be read.
         """
+        # Imported here, since the slot's package brings Pulumi's SDK, which takes a second; recording needs none of it.
+        from components.audit.programs.audit_log.chain import Point, Verification
+
         page = self._get("/log", {})
         start = Point.read(self._key, page["start"])
         chain = start.chain if start else "unknown"

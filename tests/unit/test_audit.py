@@ -129,11 +129,11 @@ def test_what_can_not_be_noted_is_not_begun(tmp_path: Path) -> None:
         Journal(tmp_path / "file" / "journal").begin("up", "ann", "platform")
 
 
-def test_no_password_and_no_address_of_a_person_is_sent(journal: Journal, service: Service, log: AuditLog) -> None:
-    for about in (f"model {PASSWORD}", "model pa55word-of-ann", "model ann@example.org"):
+def test_no_password_is_sent(journal: Journal, service: Service, log: AuditLog) -> None:
+    for about in (f"model {PASSWORD}", "model pa55word-of-ann"):
         journal.end(journal.begin("promote", "ann", about), "ok", f"of {PASSWORD}")
     journal.send(log)
-    assert [each["object"] for each in service.posted] == ["model [secret]", "model [secret]", "model [personal]"]
+    assert [each["object"] for each in service.posted] == ["model [secret]", "model [secret]"]
     assert {each["detail"] for each in service.posted} == {"of [secret]"}
 
 
