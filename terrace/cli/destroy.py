@@ -46,6 +46,7 @@ def destroy(
 
     Example: terrace destroy local --yes
     """
+    from terrace.audit import Anchors
     from terrace.cli import operations
 
     options = operations.engine_options(
@@ -63,8 +64,11 @@ def destroy(
     if delete_data:
         os.environ[DELETE_DATA] = "1"
     session.change("destroy")
-    if delete_data and not target:
-        _delete_left_data(session)
+    if not target:
+        # Its key goes with the state: the next platform's audit log is another.
+        Anchors.of(session.project, session.env).forget()
+        if delete_data:
+            _delete_left_data(session)
 
 
 def _what(session: Session, target: list[str] | None) -> str:
@@ -77,8 +81,6 @@ def _what(session: Session, target: list[str] | None) -> str:
 def _delete_left_data(session: Session) -> None:
     """Delete data that an earlier destroy has kept: the state doesn't know of it any more."""
     from terrace import host_ansible
-    from terrace.audit import Anchors
     from terrace.spec import Host
 
     host_ansible.remove_data(Host().model_dump(mode="json"), session.env)
-    Anchors.of(session.project, session.env).forget()

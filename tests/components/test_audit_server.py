@@ -20,10 +20,11 @@ import pytest
 
 from components.audit.programs.audit_log import server as program
 from components.audit.programs.audit_log import watch as watching
+from components.audit.programs.audit_log.chain import key_name
+from components.audit.programs.audit_log.folders import open_chain
 from components.audit.programs.audit_log.peers import user_of
 from components.audit.programs.audit_log.server import Server
 from components.audit.programs.audit_log.settings import Settings
-from components.audit.programs.audit_log.store import Store
 from components.audit.programs.audit_log.watch import Watch
 from tests.components.audit_world import KEY, edit, event, segment
 
@@ -40,7 +41,7 @@ class Running:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sender: str | None = "gateway"
         monkeypatch.setattr(Settings, "source", lambda _settings, _uid: self.sender)
-        self.store = Store(folder, KEY)
+        self.store = open_chain(folder, KEY)
         self.watch = Watch(settings(folder), self.store)
         self.server = Server(settings(folder), self.store, self.watch)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -72,14 +73,14 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
 
 
 def test_what_is_sent_is_written_down_with_who_sent_it(running: Running) -> None:
-    assert json.loads(running.send(1, 2)[1]) == {"recorded": 2, "sequence": 2}
-    assert json.loads(running.send(2, 3)[1]) == {"recorded": 1, "sequence": 3}
+    assert json.loads(running.send(1, 2)[1]) == {"recorded": 2, "sequence": 3}
+    assert json.loads(running.send(2, 3)[1]) == {"recorded": 1, "sequence": 4}
     assert running.send(4, **{"X-Forwarded-For": "127.0.0.1"})[0] == 200
     running.sender = "root"
     assert running.send(5)[0] == 200
 
     found = json.loads(running.ask("GET", "/records")[1])["records"]
-    assert [one["source"] for one in found] == ["gateway", "gateway", "gateway", "operator", "root"]
+    assert [one["source"] for one in found] == ["audit", "gateway", "gateway", "gateway", "operator", "root"]
 
 
 def test_who_is_no_service_sends_and_reads_nothing(running: Running) -> None:
@@ -98,7 +99,7 @@ def test_who_is_no_service_sends_and_reads_nothing(running: Running) -> None:
 )
 def test_what_is_wrong_is_refused_whole(running: Running, body: Any) -> None:
     assert running.ask("POST", "/events", body)[0] == 400
-    assert running.store.head.sequence == 0
+    assert running.store.head.sequence == 1, "the chain's begin"
     assert running.ask("POST", "/other", body)[0] == 404
 
 
@@ -121,7 +122,7 @@ def test_it_is_read_by_what_one_looks_for_in_pages_and_as_a_page(running: Runnin
     assert json.loads(running.ask("GET", "/records?actor=bob")[1])["records"] == []
     assert running.ask("GET", "/records?limit=x")[0] == 400
     page = json.loads(running.ask("GET", "/log")[1])
-    assert (len(page["lines"]), page["next"], page["head"]["sequence"]) == (2, "", 2)
+    assert (len(page["lines"]), page["next"], page["head"]["sequence"]) == (3, "", 3)
     assert running.ask("GET", "/log?cursor=x")[0] == 400
     assert running.ask("GET", "/else")[0] == 404
     assert "<td>serving: flights</td>" in running.ask("GET", "/")[1]
@@ -132,15 +133,15 @@ def test_markup_in_a_record_is_shown_and_not_run() -> None:
 
 
 def test_tampering_shows_at_the_next_look_and_what_is_due_is_verified(
-    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "terrace_audit_verified " not in running.watch.page(), "nobody knows yet"
     running.send(1, 2)
     running.watch.look()
     assert "terrace_audit_verified 1.0" in running.watch.page()
-    assert "terrace_audit_sequence 2.0" in running.watch.page()
+    assert f'terrace_audit_sequence{{key="{key_name(KEY)}"}} 3' in running.watch.page()
 
-    edit(tmp_path, lambda lines: [line.replace("ann", "bob") for line in lines])
+    edit(running.store.folder, lambda lines: [line.replace("ann", "bob") for line in lines])
     running.watch.look()
     assert "terrace_audit_verified 0.0" in running.watch.page()
 
@@ -152,7 +153,7 @@ def test_tampering_shows_at_the_next_look_and_what_is_due_is_verified(
     assert "terrace_audit_verified 1.0" in running.watch.page()
 
 
-def test_files_that_are_gone_end_no_watching(running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_are_gone_end_no_watching(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     running.send(1, 2)
 
     def gone() -> list[str]:
@@ -162,7 +163,7 @@ def test_files_that_are_gone_end_no_watching(running: Running, tmp_path: Path, m
         patch.setattr(running.store, "verify", gone)
         running.watch.look()
     assert "terrace_audit_verified 0.0" in running.watch.page()
-    for segment_file in tmp_path.glob("*.jsonl"):
+    for segment_file in running.store.folder.glob("*.jsonl"):
         segment_file.unlink()
     running.watch.look()
     assert "terrace_audit_verified 0.0" in running.watch.page()
@@ -215,13 +216,13 @@ def test_what_was_acknowledged_outlives_kills(tmp_path: Path) -> None:
             process.wait()
     assert len(acknowledged) > 4
 
-    store = Store(tmp_path, KEY)
+    store = open_chain(tmp_path, KEY)
     try:
         assert store.verify() == []
-        assert store.head.sequence == len(segment(tmp_path).read_text().splitlines())
+        assert store.head.sequence == len(segment(store.folder).read_text().splitlines())
     finally:
         store.close()
-    kept = [json.loads(line)["id"] for line in segment(tmp_path).read_text().splitlines()]
+    kept = [json.loads(line)["id"] for line in segment(store.folder).read_text().splitlines()]
     assert set(acknowledged) <= set(kept)
     assert len(set(kept)) == len(kept)
 

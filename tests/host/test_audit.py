@@ -14,13 +14,26 @@ from typing import Any
 import pytest
 import requests
 
-from components.audit.programs.audit_log.chain import Point, is_sealed
+from components.audit.programs.audit_log.chain import Point, is_sealed, key_name
 from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.machine import program_pids, wait_for
 from tests.host.people import Client
 
 FOLDER = Path(f"/var/lib/terrace/{ENVIRONMENT}/audit")
 WRITER, COLLECTOR = f"terrace-{ENVIRONMENT}-audit-writer", f"terrace-{ENVIRONMENT}-gateway-audit"
+
+
+@pytest.fixture(scope="module")
+def key(outputs: dict[str, Any]) -> bytes:
+    """What the records are sealed with."""
+    found: str = outputs["credentials"]["audit"]["password"]
+    return found.encode()
+
+
+@pytest.fixture(scope="module")
+def chain(key: bytes) -> Path:
+    """The folder of the platform's chain; an earlier platform's may lie beside it."""
+    return FOLDER / key_name(key)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +83,7 @@ def test_who_did_what_is_on_record(platform: Platform, person: Client, outputs: 
     ups = [(one["source"], *done(one)) for one in known(platform, "--action", "up")]
     assert ("operator", "up", "platform", "ok") in ups
     assert known(platform, "--action", "show_secrets"), "that secrets were shown, too"
-    everything = "".join(path.read_text() for path in FOLDER.glob("*.jsonl"))
+    everything = "".join(path.read_text() for path in FOLDER.rglob("*.jsonl"))
     passwords = [*outputs["people"].values(), *(each["password"] for each in outputs["credentials"].values())]
     for secret in (*passwords, "secret-value", "typed-by-mistake", "wrong-pa55word"):
         assert secret not in everything
@@ -104,7 +117,7 @@ def test_only_who_may_reads_it_and_nobody_writes_past_the_gateway(person: Client
 
 @pytest.mark.usefixtures("platform")
 def test_only_the_writer_reaches_its_files() -> None:
-    for path in (FOLDER, *FOLDER.iterdir()):
+    for path in (FOLDER, *FOLDER.rglob("*")):
         assert (path.owner(), path.stat().st_mode & 0o077) == (f"terrace-{ENVIRONMENT}-audit", 0), path
 
 
@@ -142,10 +155,10 @@ def _answers(session: requests.Session, url: str) -> bool:
 
 
 @pytest.fixture
-def untouched(platform: Platform) -> Iterator[Path]:
+def untouched(platform: Platform, chain: Path) -> Iterator[Path]:
     """The log's last file, put back as it was, byte by byte."""
     wait_for(lambda: platform.json("audit", ENVIRONMENT, "--verify")["problems"] == [], 30)
-    segment = sorted(FOLDER.glob("*.jsonl"))[-1]
+    segment = sorted(chain.glob("*.jsonl"))[-1]
     pids = [program_pids(ENVIRONMENT)[COLLECTOR]]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)  # nothing is written meanwhile
@@ -193,12 +206,12 @@ def test_tampering_is_seen(
 
 
 @pytest.mark.usefixtures("platform")
-def test_the_seal_needs_the_platforms_key(outputs: dict[str, Any]) -> None:
-    key = outputs["credentials"]["audit"]["password"].encode()
-    head = json.loads((FOLDER / "head.json").read_bytes())
+def test_the_seal_needs_the_platforms_key(key: bytes, chain: Path) -> None:
+    head = json.loads((chain / "head.json").read_bytes())
     point = Point.read(key, head)
     assert point is not None
     assert point.sequence > 0
     assert Point.read(b"another", head) is None
-    first = json.loads(sorted(FOLDER.glob("*.jsonl"))[0].read_text().splitlines()[0])
+    first = json.loads(sorted(chain.glob("*.jsonl"))[0].read_text().splitlines()[0])
     assert is_sealed(key, first)
+    assert not is_sealed(b"another", first)

@@ -45,6 +45,9 @@ def test_destroy_keeps_the_data_and_up_finds_it_again(platform: Platform) -> Non
     assert {DATA / "mlflow", DATA / "postgres"} <= set(DATA.iterdir())
     platform.terrace("up", ENVIRONMENT, "--yes")
     assert _experiments(platform.outputs()) == before
+    assert platform.json("audit", ENVIRONMENT, "--verify")["problems"] == [], "a new chain, of the new platform's key"
+    destroyed = platform.json("audit", ENVIRONMENT, "--action", "destroy")
+    assert {"begun", "ok"} <= {one["outcome"] for one in destroyed}, "the end waited for the next `up`"
 
 
 def test_data_that_was_kept_can_be_deleted_later(platform: Platform) -> None:

@@ -214,6 +214,17 @@ def test_operations_are_recorded(service: Service) -> None:
     ]
 
 
+@pytest.mark.usefixtures("session", "service")
+def test_what_was_seen_of_a_log_goes_with_its_platform() -> None:
+    opened = operations.open_session("local", None)
+    assert run("audit", "--verify").exit_code == 0
+    chain = json.loads(run("audit", "--verify", "--json").stdout)["chain"]
+    assert run("destroy", "--yes", "--target", "tracking").exit_code == 2, "nothing is called so"
+    assert Anchors.of(opened.project, "local").of_chain(chain)
+    assert run("destroy", "--yes").exit_code == 0
+    assert Anchors.of(opened.project, "local").of_chain(chain) == {}
+
+
 def test_a_failed_operation_is_recorded_as_failed(session: Recorded, service: Service) -> None:
     session.result = result(ok=False)
     assert run("up", "--yes").exit_code == 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from .folders import open_chain
 from .server import Server
 from .settings import Settings
-from .store import Store
 from .watch import Watch
 
 
@@ -14,7 +14,7 @@ def main() -> None:
     """Open the log, and take events."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = Settings.read()
-    store = Store(settings.folder, settings.key)
+    store = open_chain(settings.folder, settings.key)
     watch = Watch(settings, store)
     server = Server(settings, store, watch)
     watch.start()

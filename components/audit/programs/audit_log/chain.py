@@ -20,6 +20,11 @@ SOURCE = "audit"  # of what the log says about itself
 DAMAGE = "damage"  # that the writer found it damaged
 
 
+def key_name(key: bytes) -> str:
+    """Return what a key is called; nobody can tell the key, which is random and 192 bits long, from it."""
+    return hashlib.sha256(b"name of " + key).hexdigest()[:16]
+
+
 def canonical(record: Mapping[str, Any]) -> bytes:
     """Return the one way in which a record, without its seal, is written for sealing."""
     bare = {name: value for name, value in record.items() if name != SEAL}

@@ -44,10 +44,13 @@ def page(folder: Path, cursor: str, most: int) -> tuple[list[str], str]:
     return lines, ""
 
 
-def find(folder: Path, since: str, actor: str, action: str, most: int) -> list[dict[str, Any]]:
-    """Return the last ``most`` records that were written since a time, by an actor, of an action; empty is any."""
+def find(root: Path, since: str, actor: str, action: str, most: int) -> list[dict[str, Any]]:
+    """Return the last ``most`` records that were written since a time, by an actor, of an action; empty is any.
+
+    ``root`` holds the folders of all chains.
+    """
     found: deque[dict[str, Any]] = deque(maxlen=most)
-    for segment in segments(folder):
+    for segment in sorted(root.glob("*/*.jsonl"), key=lambda path: (path.name, path.stat().st_mtime)):
         if segment.stem >= since[:10]:
             found.extend(
                 record

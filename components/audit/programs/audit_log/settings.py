@@ -17,7 +17,7 @@ class Settings:
 
     Args:
         environment: The environment, ``AUDIT_ENVIRONMENT``.
-        folder: Where the log lies, ``AUDIT_FOLDER``.
+        folder: Where the logs lie, a folder for each key, ``AUDIT_FOLDER``.
         key: What records are sealed with, ``AUDIT_KEY``.
         port: The TCP port on loopback, ``AUDIT_PORT``.
         retention_days: How long records are kept, ``AUDIT_RETENTION_DAYS``.

@@ -34,13 +34,14 @@ class Store:
 
     Attributes:
         head: Where the log ends.
+        folder: Where it lies.
 
     Raises:
         BlockingIOError: Another process holds it.
     """
 
     def __init__(self, folder: Path, key: bytes) -> None:
-        self._folder, self._key = folder, key
+        self.folder, self._key = folder, key
         self._lock = threading.Lock()
         self._held = (folder / "lock").open("w")
         self._hold()
@@ -48,7 +49,7 @@ class Store:
         self.head, damage = self._open()
         self._seen = self._prints()
         if damage:
-            self.append(SOURCE, [_event(DAMAGE, "audit log", "failed", damage)])
+            self.append(SOURCE, [own_event(DAMAGE, "audit log", "failed", damage)])
 
     def close(self) -> None:
         """Let another hold it."""
@@ -92,13 +93,13 @@ class Store:
     def page(self, cursor: str, most: int) -> dict[str, Any]:
         """Return a page of the log as it is: lines, the cursor behind them, and the log's start and head."""
         with self._lock:
-            lines, following = reading.page(self._folder, cursor, most)
+            lines, following = reading.page(self.folder, cursor, most)
             return {"lines": lines, "next": following, "start": self._document("start"), "head": self._document("head")}
 
     def find(self, since: str, actor: str, action: str, most: int) -> list[dict[str, Any]]:
-        """Return the last records that somebody looks for, as :func:`reading.find` does."""
+        """Return the last records that somebody looks for, as :func:`reading.find` does, also of earlier chains."""
         with self._lock:
-            return reading.find(self._folder, since, actor, action, most)
+            return reading.find(self.folder.parent, since, actor, action, most)
 
     def retain(self, days: int, now: datetime | None = None) -> int:
         """Remove whole files that are older than ``days``, and return how many; the last file stays.
@@ -108,7 +109,7 @@ class Store:
         today = now or datetime.now(UTC)
         oldest = (today - timedelta(days=days)).date().isoformat()
         with self._lock:
-            old = [segment for segment in reading.segments(self._folder)[:-1] if segment.stem < oldest]
+            old = [segment for segment in reading.segments(self.folder)[:-1] if segment.stem < oldest]
             last = _last(old)
             if last is None:
                 return 0
@@ -117,7 +118,7 @@ class Store:
                 segment.unlink()
             self._seen = self._prints()
         about = f"records up to {last['sequence']}"
-        self.append(SOURCE, [_event("retention", about, "ok", f"older than {days} days", today)], today)
+        self.append(SOURCE, [own_event("retention", about, "ok", f"older than {days} days", today)], today)
         return len(old)
 
     def _hold(self) -> None:
@@ -131,7 +132,7 @@ class Store:
         """Return where the log ends, and what was found damaged."""
         start, head = self._read_point("start"), self._read_point("head")
         segments = self._without_removed(start)
-        if not segments and not (self._folder / "head.json").exists():
+        if not segments and not (self.folder / "head.json").exists():
             begun = Point(secrets.token_hex(8))
             self._write_point("start", begun)
             self._write_point("head", begun)
@@ -146,13 +147,13 @@ class Store:
 
     def _without_removed(self, start: Point | None) -> list[Path]:
         """Return the files, without those that retention had been about to remove when it was killed."""
-        segments = reading.segments(self._folder)
+        segments = reading.segments(self.folder)
         for segment in segments[:-1]:
             last = _last([segment])
             if not start or not last or last["sequence"] > start.sequence:
                 break
             segment.unlink()
-        return reading.segments(self._folder)
+        return reading.segments(self.folder)
 
     def _take_over(self, segment: Path, end: Point) -> Point:
         """Remember the ids of a file's events, and take over what the head doesn't name yet; cut half a line off."""
@@ -168,10 +169,10 @@ class Store:
         return end
 
     def _write(self, source: str, events: list[Event], now: datetime) -> None:
-        segments = reading.segments(self._folder)
+        segments = reading.segments(self.folder)
         name = f"{now.astimezone(UTC).date().isoformat()}.jsonl"
         # A clock that is set back opens no earlier file.
-        segment = self._folder / max(name, segments[-1].name if segments else "")
+        segment = self.folder / max(name, segments[-1].name if segments else "")
         head, lines = self.head, []
         for event in events:
             record = sealed(self._key, _record(source, event, head, now))
@@ -181,7 +182,7 @@ class Store:
         self.head = head
         for event in events:
             self._remember(event.id)
-        self._seen = {**self._seen, **{path: _print(path) for path in (segment, self._folder / "head.json")}}
+        self._seen = {**self._seen, **{path: _print(path) for path in (segment, self.folder / "head.json")}}
 
     def _durably(self, segment: Path, content: bytes, head: Point) -> None:
         """Append to the file and move the head; where that fails, both are as before."""
@@ -192,7 +193,7 @@ class Store:
                 _write_all(file.fileno(), content)
                 os.fsync(file.fileno())
                 if fresh:
-                    _sync_folder(self._folder)
+                    _sync_folder(self.folder)
                 self._write_point("head", head)
             except OSError:
                 os.truncate(segment, before)
@@ -205,7 +206,7 @@ class Store:
 
     def _document(self, name: str) -> Any:
         try:
-            return json.loads((self._folder / f"{name}.json").read_bytes())
+            return json.loads((self.folder / f"{name}.json").read_bytes())
         except (OSError, ValueError):
             return None
 
@@ -213,21 +214,22 @@ class Store:
         return Point.read(self._key, self._document(name))
 
     def _write_point(self, name: str, point: Point) -> None:
-        path = self._folder / f"{name}.json"
+        path = self.folder / f"{name}.json"
         new = path.with_suffix(".new")
         with new.open("w", encoding="utf-8") as file:
             json.dump(point.document(self._key), file)
             file.flush()
             os.fsync(file.fileno())
         new.rename(path)
-        _sync_folder(self._folder)
+        _sync_folder(self.folder)
 
     def _prints(self) -> dict[Path, tuple[int, int, int]]:
-        points = (path for name in ("start", "head") if (path := self._folder / f"{name}.json").exists())
-        return {path: _print(path) for path in (*reading.segments(self._folder), *points)}
+        points = (path for name in ("start", "head") if (path := self.folder / f"{name}.json").exists())
+        return {path: _print(path) for path in (*reading.segments(self.folder), *points)}
 
 
-def _event(action: str, about: str, outcome: str, detail: str, now: datetime | None = None) -> Event:
+def own_event(action: str, about: str, outcome: str, detail: str, now: datetime | None = None) -> Event:
+    """Return an event of the log itself."""
     at = (now or datetime.now(UTC)).isoformat()
     return Event(secrets.token_hex(16), at, SOURCE, action, about, outcome, detail)
 

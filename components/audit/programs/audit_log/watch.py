@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 
+from .chain import key_name
+from .folders import remove_old
 from .settings import Settings
 from .store import Store
 
@@ -14,11 +16,11 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 10
 PREFIX = "terrace_audit_"
 METRICS = {
-    "sequence": "The number of the last record.",
     "verified": "Whether the whole log was in order when it was last verified.",
     "verified_timestamp_seconds": "When it was last verified.",
     "writable": "Whether the last events that came could be written.",
 }
+LAST = "sequence"
 SEEN = "source_seen_timestamp_seconds"
 
 
@@ -50,6 +52,7 @@ class Watch:
                 self._found(self._store.verify())
                 if not self._problems:
                     self._store.retain(self._settings.retention_days)
+                    remove_old(self._settings.folder, self._store.folder, self._settings.retention_days)
         except OSError as error:  # somebody removes its files, or the disk fails
             self._found([f"it can't be read: {error}"])
 
@@ -61,13 +64,16 @@ class Watch:
 
     def page(self) -> str:
         """Return the metrics."""
-        values = {"sequence": float(self._store.head.sequence), "writable": float(self.writable)}
+        values = {"writable": float(self.writable)}
         if self._problems is not None:
             values |= {"verified": float(not self._problems), "verified_timestamp_seconds": self._verified}
         lines = [
             f"# HELP {PREFIX}{name} {METRICS[name]}\n# TYPE {PREFIX}{name} gauge\n{PREFIX}{name} {value}\n"
             for name, value in values.items()
         ]
+        lines.append(f"# HELP {PREFIX}{LAST} The number of the last record, by the key of its chain.\n")
+        key, last = key_name(self._settings.key), self._store.head.sequence
+        lines.append(f'# TYPE {PREFIX}{LAST} gauge\n{PREFIX}{LAST}{{key="{key}"}} {last}\n')
         lines.append(f"# HELP {PREFIX}{SEEN} When a source last said something.\n# TYPE {PREFIX}{SEEN} gauge\n")
         lines += [f'{PREFIX}{SEEN}{{source="{source}"}} {when}\n' for source, when in self._seen.items()]
         return "".join(lines)
