@@ -291,6 +291,17 @@ def test_a_large_file_is_moved_aside_and_nothing_of_it_is_lost(nginx: Nginx, mon
     assert log.requests == 61
 
 
+def test_a_file_that_somebody_else_took_away_is_begun_anew(nginx: Nginx) -> None:
+    log = AuditLog()
+    nginx.write(9)
+    drain(nginx, log)
+    nginx.path.unlink()
+    nginx.reopen()
+    nginx.write(2)
+    drain(nginx, log)
+    assert log.requests == 11
+
+
 def test_a_kill_while_the_file_is_moved_loses_and_doubles_nothing(
     nginx: Nginx, monkeypatch: pytest.MonkeyPatch
 ) -> None:

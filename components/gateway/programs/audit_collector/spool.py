@@ -70,6 +70,8 @@ class Spool:
         begin = self._sent.get(path.name, 0)
         try:
             with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < begin:
+                    begin = 0  # somebody has put another in its place
                 file.seek(begin)
                 size = file.read(PASS_BYTES).rfind(b"\n") + 1
         except FileNotFoundError:
