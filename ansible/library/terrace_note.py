@@ -20,8 +20,8 @@ options:
   environment: {description: The environment., type: str, required: true}
   entry: {description: Name of the entry., type: str, required: true}
   made:
-    description: "What is made: programs, users, paths, data, perhaps tables; what of these no backup holds (C(unsaved));
-      and whether a restore leaves the data that is there (C(grows))."
+    description: "What is made: programs, users, paths, data, perhaps tables; what of these no backup holds
+      (C(unsaved)); and whether a restore leaves the data that is there (C(grows))."
     type: dict
     required: true
 author: [Terrace]
