@@ -21,7 +21,7 @@ options:
   entry: {description: Name of the entry., type: str, required: true}
   made:
     description: "What is made: programs, users, paths, data, perhaps tables; what of these no backup holds
-      (C(unsaved)), and whether a restore leaves the data that is there (C(grows))."
+      (C(unsaved)); and whether a restore leaves the data that is there (C(grows))."
     type: dict
     required: true
 author: [Terrace]

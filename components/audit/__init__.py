@@ -23,15 +23,21 @@ class AuditOutputs(SlotOutputs):
 
     Args:
         url: Where the log is read, behind the gateway's account.
+        port: The port on loopback to which services send what was done.
         key: What its records are sealed with; whoever verifies the log needs it.
     """
 
     url: str
+    port: int
     key: Account
 
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Return the log's address."""
         return {"audit": self.url}
+
+    def ports(self) -> tuple[int, ...]:
+        """Return the port to which services send."""
+        return (self.port,)
 
     def credentials(self) -> Mapping[str, Account]:
         """Return the key."""

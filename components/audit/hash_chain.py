@@ -47,6 +47,7 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
     token: ClassVar[str] = "terrace:audit:HashChain"
     spec_type: ClassVar[type[FlavorSpec]] = HashChainSpec
     requires: ClassVar[tuple[str, ...]] = ("gateway",)
+    connects: ClassVar[tuple[str, ...]] = ()  # it is told, and asks nobody
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: HashChainSpec, inputs: Inputs) -> AuditOutputs:
@@ -58,7 +59,7 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
         url = inputs.of("gateway", GatewayOutputs).url + PATH
         probe = target.address(workload, "http") + "/health"
         target.services.append(Service("audit", spec.flavor, workload.name, url, probe, spec.port))
-        return AuditOutputs(url, key)
+        return AuditOutputs(url, spec.port, key)
 
 
 def _workload(spec: HashChainSpec, environment: str, key: Account) -> Workload:

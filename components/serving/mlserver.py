@@ -18,6 +18,7 @@ from typing import Annotated, ClassVar, Literal
 import pulumi
 from pydantic import Field
 
+from components.audit import AuditOutputs
 from components.base import Component, FlavorSpec, Inputs
 from components.database import DatabaseAccess, DatabaseOutputs
 from components.gateway import GatewayOutputs
@@ -77,13 +78,15 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
     token: ClassVar[str] = "terrace:serving:MLServer"
     spec_type: ClassVar[type[FlavorSpec]] = MLServerSpec
     requires: ClassVar[tuple[str, ...]] = ("database", "gateway", "registry")
+    uses: ClassVar[tuple[str, ...]] = ("audit",)
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: MLServerSpec, inputs: Inputs) -> ServingOutputs:
         """Run the server, empty at first; models come from the registry."""
         predictions = self._predictions(spec, inputs.of("database", DatabaseOutputs)) if spec.predictions_days else None
         keeping = self._keeping(spec, predictions.accounts[WRITER]) if predictions else _Keeping()
-        workload = self._workload(spec, inputs.of("registry", RegistryOutputs), inputs.owners, keeping)
+        audit = inputs.optional("audit", AuditOutputs)
+        workload = self._workload(spec, inputs.of("registry", RegistryOutputs), inputs.owners, keeping, audit)
         self.target.run(workload, self, after=[predictions.resource] if predictions else [])
         url = inputs.of("gateway", GatewayOutputs).url + PATH
         self.target.services.append(
@@ -109,8 +112,8 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
         registry: RegistryOutputs,
         owners: Mapping[str, tuple[str, str]],
         keeping: _Keeping,
+        audit: AuditOutputs | None,
     ) -> Workload:
-        audit = self.on(HostTarget).audit_port
         return Workload(
             name="mlserver",
             artifact=Artifact(lock="mlserver"),
@@ -136,7 +139,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 **_registry_settings(registry),
                 **_server_settings(spec),
                 **_sync_settings(spec),
-                **({"MODEL_SYNC_AUDIT_PORT": str(audit)} if audit else {}),
+                **({"MODEL_SYNC_AUDIT_PORT": str(audit.port)} if audit else {}),
                 **keeping.environment,
             },
             secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password, **keeping.secrets},

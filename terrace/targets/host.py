@@ -131,7 +131,7 @@ class HostTarget(Target):
 
     @property
     def audit_port(self) -> int | None:
-        """The port on loopback to which services send who did what; None where the platform has no slot ``audit``."""
+        """The audit log's port, for the gateway, which comes before it; None where there is no slot ``audit``."""
         spec = self.blueprint.slots.get("audit")
         return spec.port if isinstance(spec, AuditSpec) else None
 

@@ -62,7 +62,7 @@ def test_people_and_projects_get_addresses_accounts_and_variables(tmp_path: Path
 
     assert all(address.startswith("https://127.0.0.1:8443/") for address in shown["endpoints"].values())
     assert shown["endpoints"].keys() >= {"gateway", "tracking", "registry", "serving", "pipelines", "feature_store"}
-    assert shown["credentials"].keys() == {"gateway", "tracking", "pipelines", "backup"}
+    assert shown["credentials"].keys() == {"gateway", "tracking", "pipelines", "backup", "audit"}
     assert shown["credentials"]["tracking"] == {"user": "admin", "password": "[mlflow-admin]"}
     variables = ("MLFLOW_TRACKING_URI", "SERVING_URL", "PIPELINES_URL", "FEATURE_STORE_PASSWORD", "TERRACE_CA_FILE")
     assert shown["connection"].keys() >= set(variables)

@@ -107,6 +107,7 @@ REACH = {
     "drift": {"evidently", "gateway", "prometheus", "portal"},
     "backup": {"backup", "prometheus", "portal"},
     "portal": {"portal", "gateway", "prometheus"},
+    "audit": {"audit", "gateway", "mlserver", "prometheus", "portal"},
 }
 
 
