@@ -47,6 +47,7 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
     token: ClassVar[str] = "terrace:audit:HashChain"
     spec_type: ClassVar[type[FlavorSpec]] = HashChainSpec
     requires: ClassVar[tuple[str, ...]] = ("gateway",)
+    keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: HashChainSpec, inputs: Inputs) -> AuditOutputs:
