@@ -86,8 +86,9 @@ class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
     """A flavor's component resource.
 
     Subclasses name their type token, their spec, the slots they require, the slots they use where the blueprint
-    has them, those of all these whose ports they connect to where it isn't all, and the targets they support, and
-    write :meth:`build`.
+    has them, those of all these whose ports they connect to where it isn't all, the slot whose host they must be on
+    (``beside``: they share files), whether they keep files on their host that a backup must hold (``keeps_files``), and
+    the targets they support, and write :meth:`build`.
     """
 
     token: ClassVar[str]
@@ -95,6 +96,8 @@ class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
     requires: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[tuple[str, ...]] = ()
     connects: ClassVar[tuple[str, ...] | None] = None
+    beside: ClassVar[str] = ""
+    keeps_files: ClassVar[bool] = False
     supports: ClassVar[tuple[str, ...]]
 
     def __init__(self, spec: SpecT, target: Target, inputs: Inputs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Asks the slot ``backup`` on this host to back up, to list backups, and to bring one back.
+"""Asks the slot ``backup`` on its host to back up, to list backups, and to bring one back.
 
 On a host the slot's service has the program ``backup_agent`` among its files. It is run here, with the service's own
 environment: as the service's user, who may read everything, or, for a restore, as root.
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terrace import remote_facts, ssh
 from terrace.errors import InputError, OperationError, TerraceError
 
 SLOT = "backup"
@@ -50,15 +51,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Agent:
-    """The slot's program on this host.
+    """The slot's program on its host.
 
     Args:
         environment: The environment.
         service: The slot's service.
+        host: The host that it is on, as the state keeps it; None for this machine.
     """
 
     environment: str
     service: str
+    host: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, environment: str, outputs: Mapping[str, Any]) -> Agent:
@@ -68,14 +71,15 @@ class Agent:
             InputError: The platform isn't up, or has no such slot.
         """
         services = outputs.get("services") or ()
-        found = [service["name"] for service in services if service["slot"] == SLOT]
+        found = [service for service in services if service["slot"] == SLOT]
         if not services:
             raise InputError(f"{environment} isn't up", fix=f"bring it up first: terrace up {environment}")
         if not found:
             raise InputError(
                 f"{environment} has no backups", fix="raise its tier to 2, or add `backup: {}` to terrace:platform"
             )
-        return cls(environment, found[0])
+        hosts = {host["name"]: host for host in outputs.get("hosts") or () if host["connection"] != "local"}
+        return cls(environment, found[0]["name"], hosts.get(found[0].get("host")))
 
     def back_up(self, on_progress: OnProgress = _ignore) -> dict[str, Any]:
         """Back up now and return the backup's ``id``, ``repository``, ``bytes``, ``added_bytes``, and ``seconds``.
@@ -108,7 +112,10 @@ class Agent:
         Raises:
             TerraceError: It failed.
         """
-        return self._call("restore", on_progress, request)
+        try:
+            return self._call("restore", on_progress, request)
+        finally:
+            remote_facts.forget()
 
     def _call(self, command: str, on_progress: OnProgress, request: Request | None = None) -> dict[str, Any]:
         process = subprocess.Popen(
@@ -150,11 +157,16 @@ class Agent:
         settings = CONFIGURATION / self.environment / self.service / "environment.json"
         agent = [str(SOFTWARE / self.environment / "launch.py"), str(settings), "0"]
         agent += ["/usr/bin/python3", "-m", "backup_agent", command]
+        words = [*([] if as_root else reader), *agent]
+        if self.host:
+            return ssh.command(self.host, words)
         sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        return [*sudo, *([] if as_root else reader), *agent]
+        return [*sudo, *words]
 
     def _error(self, command: str, code: int, event: Mapping[str, Any] | None, said: str) -> TerraceError:
         where = f"{self.service} of {self.environment}"
+        if event is None and self.host and code == ssh.UNREACHABLE:
+            return ssh.failure(self.host, said)
         if event is None:
             why = said.strip()[-2000:] or f"it ended with {code}"
             return OperationError(f"{command} failed", where=where, why=why, fix="Run the same command again.")

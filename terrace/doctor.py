@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 from terrace import at_rest, ports
 
@@ -105,6 +106,14 @@ def examine(needs: Needs) -> tuple[Check, ...]:
         *_index(needs.package_index or configured_index()),
         _uv(),
     )
+
+
+def examine_host(needs: Mapping[str, Any], proxy: str) -> list[dict[str, Any]]:
+    """Look at what concerns a host that is reached by SSH, on that host; takes and returns JSON data."""
+    os.environ |= {"http_proxy": proxy, "https_proxy": proxy} if proxy else {}
+    it = Needs(**needs)
+    found = (_system_python(), _release(), *_apt(), _disk(it), _encryption(it), _memory(it), *_ports(it))
+    return [asdict(check) for check in (*found, _supervision(), *_index(it.package_index or DEFAULT_INDEX))]
 
 
 def configured_index(environment: Mapping[str, str] = os.environ) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from terrace import host_facts, remote_facts, ssh
 from terrace.errors import OperationError
 from terrace.redaction import redact
 
@@ -22,12 +24,7 @@ ANSIBLE = Path(__file__).parents[1] / "ansible"
 # Ansible works on one core for most of a role's time; more roles than cores would only wait for each other.
 _AT_A_TIME = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 FOLDER_PREFIX = "terrace-run-"  # and the number of the process
-MANIFESTS = Path("/etc/terrace")
 DATA = Path("/var/lib/terrace")
-SYSTEMD = Path("/run/systemd/system")
-SUPERVISORS = Path("/run/terrace")  # not there after a reboot
-SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-LISTENING = "0A"
 MOST_CHARACTERS = 10_000  # of what a failed task said; log lines of several processes fit
 
 
@@ -57,44 +54,34 @@ def converge(task: Task) -> int:
 def is_converged(task: Task) -> bool:
     """Return False where the host's own mark says that the last run for this role failed or was cut short.
 
-    Only looks where that costs nothing: on this machine, and for a user who may read the mark.
+    Raises:
+        OperationError: The host can't be reached.
     """
-    mark = MANIFESTS / task.environment / "manifest.d" / f"{task.role}-{task.instance}.converged"
-    try:
-        return mark.read_text(encoding="utf-8") == task.digest
-    except FileNotFoundError:
-        return False
-    except PermissionError:
-        return True
+    marks = _facts(task)["marks"]
+    return marks is None or bool(marks.get(f"{task.role}-{task.instance}") == task.digest)
 
 
 def is_up(task: Task) -> bool:
     """Return False where what the role keeps running is seen to be down: its supervisor, or the port of its probe.
 
-    Only looks where that costs nothing, at the kernel's list of this machine's sockets.
+    Only looks where that costs nothing, at the kernel's list of the host's sockets.
     """
-    if task.host["connection"] != "local":
-        return True
+    facts = _facts(task)
     if task.role == "base":
-        return SYSTEMD.is_dir() or _runs(SUPERVISORS / task.environment / "supervisord.pid")
+        return bool(facts["supervised"])
     port = (task.variables.get("service_probe") or {}).get("port")
-    return port is None or int(port) in _listening()
+    return port is None or int(port) in facts["ports"]
 
 
-def _runs(pid_file: Path) -> bool:
-    try:
-        return Path("/proc", pid_file.read_text(encoding="utf-8").strip()).exists()
-    except FileNotFoundError:
-        return False
-    except PermissionError:
-        return True
+def _facts(task: Task) -> dict[str, Any]:
+    if is_here(task.host):
+        return host_facts.look(task.environment)
+    return remote_facts.of(task.host, task.environment)
 
 
-def _listening() -> set[int]:
-    """Return the TCP ports that somebody listens on."""
-    tables = [table.read_text().splitlines()[1:] for table in SOCKETS if table.is_file()]
-    sockets = [line.split() for lines in tables for line in lines]
-    return {int(words[1].rpartition(":")[2], 16) for words in sockets if words[3] == LISTENING}
+def is_here(host: Mapping[str, Any]) -> bool:
+    """Tell whether the host is this machine."""
+    return bool(host["connection"] == "local")
 
 
 def check(task: Task) -> int:
@@ -109,13 +96,14 @@ def remove(task: Task, *, delete_data: bool) -> int:
 
 def remove_data(host: Mapping[str, Any], environment: str) -> None:
     """Remove the data that earlier removals left on the host, with the users that own it."""
-    if (DATA / environment).exists():
+    if not is_here(host) or (DATA / environment).exists():
         variables = {"terrace_environment": environment}
         remove(Task(host, environment, "host", "host", variables, digest=""), delete_data=True)
 
 
 def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
-    _require_root()
+    if is_here(task.host):
+        _require_root()
     import ansible_runner
 
     with _AT_A_TIME, _private_folder() as folder:
@@ -156,6 +144,7 @@ class _Events:
         self.name = ""
         self.text = ""
         self.changes = 0
+        self.unreachable = False
 
     def take(self, event: Mapping[str, Any]) -> bool:
         """Take an event; the return value tells ansible-runner not to write it to disk."""
@@ -163,6 +152,7 @@ class _Events:
         if kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
             self.name = str(data.get("task", ""))
             self.text = _message(data.get("res", {}))
+            self.unreachable = kind == "runner_on_unreachable" or "Missing sudo password" in self.text
         elif kind == "playbook_on_stats":
             self.changes = sum(data.get("changed", {}).values())
         elif kind in ("error", "verbose") and not self.name:  # what Ansible, or Python, says outside of any task
@@ -171,6 +161,8 @@ class _Events:
 
     def error(self, task: Task, status: str) -> OperationError:
         """Return what to tell the user, without any of the task's secrets."""
+        if self.unreachable and not is_here(task.host):
+            return ssh.failure(task.host, redact(self.text, task.variables))
         why = redact(self.text, task.variables) or f"Ansible ended as {status}"
         what = f"could not «{self.name}»" if self.name else "Ansible could not run the role"
         return OperationError(what, where=str(task), why=why, fix="Remove the cause and run the same command again.")
@@ -223,6 +215,10 @@ def _inventory(host: Mapping[str, Any]) -> dict[str, Any]:
         "ansible_python_interpreter": "/usr/bin/python3",
         "ansible_become": os.geteuid() != 0,
     }
+    if not is_here(host):
+        # All else stands in ssh's own configuration, so that Ansible and Terrace connect in the same way.
+        variables["ansible_ssh_common_args"] = f"-F {shlex.quote(str(ssh.configuration(host)))}"
+        variables["ansible_become"] = ssh.needs_sudo(host)
     return {"all": {"hosts": {host["name"]: variables}}}
 
 
@@ -230,5 +226,6 @@ def _environment() -> dict[str, str]:
     """Return what Ansible runs with: its own configuration, and programs of this Python environment first."""
     return {
         "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+        "ANSIBLE_SSH_ARGS": "",  # Ansible's own options would come before those of ssh's configuration
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
     }

@@ -36,14 +36,13 @@ class HostProvider(dynamic.ResourceProvider):
         return dynamic.CreateResult(id_=_identity(props), outs=_outputs(props, drifted=False))
 
     def diff(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.DiffResult:
-        """Compare content, variables, and host; what drifted, was cut short, or is down is a change too."""
-        from terrace import host_ansible
+        """Compare content, variables, and host; what drifted, was cut short, or is down is a change too.
 
+        So is a host that can't be reached: the update then fails, and names it.
+        """
         changed = [name for name in COMPARED if olds.get(name) != news.get(name)]
-        replaces = [name for name in changed if name in ("environment", "role", "instance")]
-        task = _task(olds)
-        changes = bool(changed or olds.get("drifted"))
-        changes = changes or not (host_ansible.is_converged(task) and host_ansible.is_up(task))
+        replaces = [name for name in changed if name in ("environment", "role", "instance") or _moves(name, olds, news)]
+        changes = bool(changed or olds.get("drifted")) or not _stands(_task(olds))
         return dynamic.DiffResult(changes=changes, replaces=replaces, delete_before_replace=True)
 
     def update(self, _id: str, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.UpdateResult:
@@ -127,6 +126,22 @@ def _task(props: Mapping[str, Any]) -> Any:
         variables=json.loads(props["variables"]),
         digest=hashlib.sha256("\0".join(props[name] for name in COMPARED).encode()).hexdigest(),
     )
+
+
+def _stands(task: Any) -> bool:
+    """Tell whether the host says that the role is converged and what it keeps running is up."""
+    from terrace import host_ansible
+    from terrace.errors import OperationError
+
+    try:
+        return host_ansible.is_converged(task) and host_ansible.is_up(task)
+    except OperationError:
+        return False
+
+
+def _moves(name: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Tell whether the difference in ``name`` is that of another host."""
+    return name == "host" and json.loads(olds["host"])["name"] != json.loads(news["host"])["name"]
 
 
 def _outputs(props: Mapping[str, Any], *, drifted: bool) -> dict[str, Any]:

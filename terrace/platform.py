@@ -11,7 +11,7 @@ from terrace import graph
 from terrace.catalog import Catalog
 from terrace.edges import Node, listeners
 from terrace.password import Password
-from terrace.targets.host import HostTarget
+from terrace.targets.hosts import Hosts
 
 if TYPE_CHECKING:
     from terrace.provenance import Source
@@ -28,11 +28,12 @@ class Platform(pulumi.ComponentResource):
         services: What runs, with where its health can be seen.
         people: Passwords of the team's people by account name; a secret.
         inventory: The Ansible inventory that makes the same hosts without Pulumi; a secret.
+        hosts: The hosts that it runs on.
     """
 
     def __init__(self, blueprint: Blueprint, catalog: Catalog) -> None:
         super().__init__("terrace:platform:Platform", blueprint.name)
-        self.target = HostTarget(blueprint, parent=self)
+        self.hosts = Hosts(blueprint, catalog, parent=self)
         self._people = tuple(
             PersonAccount(member.name, Password(f"person-{member.name}", self).value, member)
             for member in blueprint.members
@@ -42,11 +43,11 @@ class Platform(pulumi.ComponentResource):
         self._nodes: dict[str, Node] = {}
         self._declare(blueprint, catalog)
         self.endpoints = self._merged("endpoints")
-        self.connection = pulumi.Output.secret({**self.target.facts, **self._merged("connection")})
+        self.connection = pulumi.Output.secret({**self.hosts.facts, **self._merged("connection")})
         self.credentials = pulumi.Output.secret(self._merged("credentials"))
         self.people = pulumi.Output.secret({person.user: person.password for person in self._people})
-        self.services = [vars(service) for service in self.target.services]
-        self.inventory = pulumi.Output.secret(self.target.inventory())
+        self.services = self.hosts.listed()
+        self.inventory = pulumi.Output.secret(self.hosts.inventory())
         self.register_outputs({"endpoints": self.endpoints})
 
     def _declare(self, blueprint: Blueprint, catalog: Catalog) -> None:
@@ -55,9 +56,9 @@ class Platform(pulumi.ComponentResource):
             for slot in graph.order(blueprint, catalog):
                 self._slots[slot] = self._build(slot, blueprint, catalog)
         except Exception as error:
-            self.target.close(error)  # what waits for the edges would wait forever
+            self.hosts.close(error)  # what waits for the edges would wait forever
             raise
-        self.target.close(listeners(self._nodes))
+        self.hosts.close(listeners(self._nodes))
 
     def _build(self, slot: str, blueprint: Blueprint, catalog: Catalog) -> SlotOutputs:
         spec = blueprint.slots[slot]
@@ -65,13 +66,14 @@ class Platform(pulumi.ComponentResource):
         wanted = (*flavor.requires, *flavor.uses)
         needed = {name: outputs for name, outputs in self._slots.items() if name in wanted}
         inputs = Inputs(needed, self._people, blueprint.owners)
-        workloads, services = len(self.target.workloads), len(self.target.services)
-        outputs: SlotOutputs = flavor(spec, self.target, inputs, pulumi.ResourceOptions(parent=self)).outputs
+        target = self.hosts.of(slot)
+        workloads, services = len(target.workloads), len(target.services)
+        outputs: SlotOutputs = flavor(spec, target, inputs, pulumi.ResourceOptions(parent=self)).outputs
         self._nodes[slot] = Node(
             wanted if flavor.connects is None else flavor.connects,
             outputs.ports(),
-            tuple(self.target.workloads[workloads:]),
-            tuple(service.probe_port for service in self.target.services[services:]),
+            tuple(target.workloads[workloads:]),
+            tuple(service.probe_port for service in target.services[services:]),
         )
         return outputs
 
@@ -89,7 +91,9 @@ def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source |
     Outputs: ``tier`` and ``target`` (plain), ``source`` {commit, dirty, digest} where it is given, ``endpoints``
     {name: URL}, ``services`` [{slot, flavor, name, url, probe_url, probe_port}], and the secrets ``connection``
     {variable: value}, ``credentials`` {name: {user, password}}, ``people`` {name: password}, and ``inventory``
-    (Ansible's YAML inventory as data).
+    (Ansible's YAML inventory as data). Where there are hosts beside this machine, also ``hosts`` (how each is reached;
+    keys stay in their files) and ``certificate`` (that of the environment's authority), and each service has a
+    ``host``.
     """
     platform = Platform(blueprint, catalog or Catalog())
     pulumi.export("tier", blueprint.tier)
@@ -102,4 +106,7 @@ def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source |
     pulumi.export("credentials", platform.credentials)
     pulumi.export("people", platform.people)
     pulumi.export("inventory", platform.inventory)
+    if platform.hosts.are_elsewhere:
+        pulumi.export("hosts", [host.document() for host in blueprint.hosts])
+        pulumi.export("certificate", platform.hosts.authority.certificate)
     return platform

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from terrace.catalog import Catalog
 from terrace.errors import InputError, InputErrors, Location
+from terrace.hosts import Host
+from terrace.placement import link_ports, place
 from terrace.rights import RightsTable
-from terrace.spec import Host, Network, PlatformSpec, Practice
+from terrace.spec import Network, PlatformSpec, Practice
 from terrace.team import Member, members
 from terrace.tiers import OriginKind, TierTable
 
@@ -39,6 +41,7 @@ class Blueprint:
         slots: Slot → options of its flavor.
         practices: Practice → tier that is asked of it.
         origins: Dotted path of a value, as in ``tracking.workers`` → where it came from.
+        places: Slot → name of the host that it is on.
     """
 
     environment: str
@@ -46,6 +49,7 @@ class Blueprint:
     slots: Mapping[str, FlavorSpec]
     practices: Mapping[Practice, int]
     origins: Mapping[str, Origin]
+    places: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -66,6 +70,10 @@ class Blueprint:
     def hosts(self) -> tuple[Host, ...]:
         """The machines that it runs on."""
         return self.spec.hosts
+
+    def host_of(self, slot: str) -> Host:
+        """Return the host that ``slot`` is on."""
+        return next(host for host in self.hosts if host.name == self.places[slot])
 
     @property
     def network(self) -> Network:
@@ -141,9 +149,20 @@ class _Resolver:
         self._check_ports(slots)
         self._check_people()
         self._check_statements()
+        places = self._places(slots)
         if self.errors:
             raise InputErrors(self.errors)
-        return Blueprint(self.loaded.environment, self.spec, slots, self.practices, self.origins)
+        return Blueprint(self.loaded.environment, self.spec, slots, self.practices, self.origins, places)
+
+    def _places(self, slots: Mapping[str, FlavorSpec]) -> dict[str, str]:
+        if self.errors:
+            return {}
+        try:
+            return place(slots, self.spec.hosts, self.table, self.catalog)
+        except InputError as error:
+            where = self.loaded.file.key(("config", "terrace:platform", "hosts"))
+            self.errors.append(InputError(error.what, where=where, fix=error.fix))
+            return {}
 
     def _find_origins(self) -> None:
         """Note where the values come from that no slot has."""
@@ -223,6 +242,11 @@ class _Resolver:
                 where = self.loaded.file.value(("config", "terrace:platform", *path.split(".")))
                 self.errors.append(InputError(f"{path}: port {number} is {taken[number]}'s already", where=where))
             taken.setdefault(number, path)
+        for path, number in link_ports(self.spec).items():
+            if number in taken:
+                where = self.loaded.file.key(("config", "terrace:platform", "hosts"))
+                what = f"network.link_port: port {number}, of {path}, is {taken[number]}'s already"
+                self.errors.append(InputError(what, where=where))
 
     def _check_people(self) -> None:
         reserved = RightsTable.load().reserved

@@ -10,7 +10,8 @@ from typing import Literal, Self, get_args
 from pydantic import Field, model_validator
 from ruamel.yaml import YAML
 
-from terrace.spec import Model, Name, Role
+from terrace.spec import Model, Role
+from terrace.spec_base import Name
 
 TABLE = Path(__file__).parents[1] / "components" / "rights.yaml"
 

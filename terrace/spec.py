@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
+import itertools
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
+from terrace.hosts import Host, host_problems
 from terrace.notify import Notify
 from terrace.spec_base import PROBLEMS, Model, Name, Problem, SecretReference, UrlOrSecret, refuse
-from terrace.spec_host import HostConfiguration, PublicKey
+from terrace.spec_host import PublicKey
 from terrace.spec_practices import Practice, PracticeLevel, Statement, Tier
 
 __all__ = ["PROBLEMS", "Model", "Name", "PlatformSpec", "Practice", "Problem", "SecretReference", "Tier"]
@@ -111,32 +111,18 @@ class UseCase(Model):
     intended_use: str = Field(min_length=10, description="What the predictions may be used for, and what not.")
 
 
-def _this_machine(value: str) -> str:
-    try:
-        is_here = ipaddress.ip_address(value).is_loopback
-    except ValueError:
-        is_here = value == "localhost"
-    if not is_here:
-        raise PydanticCustomError("address", "it should be this machine, 127.0.0.1; no other one can be configured yet")
-    return value
-
-
-class Host(Model):
-    """A machine that Ansible configures."""
-
-    name: Name = "this-machine"
-    address: Annotated[str, AfterValidator(_this_machine)] = Field("127.0.0.1", description="IP address.")
-    connection: Literal["local"] = Field("local", description="How Ansible reaches it; only this machine so far.")
-    configure: HostConfiguration = Field(
-        HostConfiguration(), description="What of the machine itself is configured; nothing by default."
-    )
-
-
 class Network(Model):
     """What stands between the hosts and the package indexes. Its addresses may hold passwords: no error shows them."""
 
     proxy: UrlOrSecret | None = Field(None, repr=False, description="HTTP proxy for downloads.")
     package_index: UrlOrSecret | None = Field(None, repr=False, description="A PEP 503 index instead of PyPI.")
+    link_port: int = Field(
+        15200,
+        ge=1024,
+        le=65000,
+        description="With several hosts: the first of the TCP ports, two for each host, that tell on loopback how the "
+        "host and its links to the others are.",
+    )
 
 
 class Running(Model):
@@ -156,7 +142,7 @@ class PlatformSpec(Running):
     tier: Tier
     target: Literal["host", "kubernetes", "aws"] = Field(description="Where the platform runs.")
     name: Name = Field("platform", description="The platform's name.")
-    hosts: tuple[Host, ...] = Field((Host(),), min_length=1, max_length=1, description="The machines; one so far.")
+    hosts: tuple[Host, ...] = Field((Host(),), min_length=1, description="The machines that it runs on.")
     team: Team = Field(Team(), description="Who works with it.")
     use_cases: Mapping[Name, UseCase] = Field(default_factory=dict, description="What its models are for.")
     practices: Mapping[Practice, PracticeLevel] = Field(
@@ -170,15 +156,8 @@ class PlatformSpec(Running):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        refuse(
-            [
-                *self._unknown_owners(),
-                *self._shared_models(),
-                *self._unwaived(),
-                *self._misstated(),
-                *self._admins_without_access(),
-            ]
-        )
+        mine = (self._unknown_owners(), self._shared_models(), self._unwaived(), self._misstated())
+        refuse([*host_problems(self.hosts), *itertools.chain(*mine), *self._admins_without_access()])
         return self
 
     def _unknown_owners(self) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ import struct
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,13 +79,25 @@ def examine(env: str, outputs: Mapping[str, Any], ca_file: Path | None = None) -
             and ``probe_port``.
         ca_file: The certificate of the environment's own CA; the default is where the host keeps it.
     """
-    services: Sequence[Mapping[str, Any]] = outputs.get("services") or ()
+    return summary(env, outputs, _probe_all(env, outputs.get("services") or (), ca_file))
+
+
+def summary(env: str, outputs: Mapping[str, Any], found: Iterable[Health]) -> Status:
+    """Return the environment's status with the services as they were found."""
     tier = outputs.get("tier")
+    deployed = _deployed(outputs.get("source"))
+    return Status(env, int(tier) if tier is not None else None, outputs.get("target"), tuple(found), deployed)
+
+
+def probe(env: str, services: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Probe the services of this host, and return their healths as JSON data."""
+    return [asdict(health) for health in _probe_all(env, services, None)]
+
+
+def _probe_all(env: str, services: Sequence[Mapping[str, Any]], ca_file: Path | None) -> tuple[Health, ...]:
     context = _trust(ca_file or Path(f"/etc/terrace/{env}/ca.crt"))
     with ThreadPoolExecutor(max_workers=max(1, len(services))) as pool:
-        found = tuple(pool.map(lambda service: _examine(service, context), services))
-    deployed = _deployed(outputs.get("source"))
-    return Status(env, int(tier) if tier is not None else None, outputs.get("target"), found, deployed)
+        return tuple(pool.map(lambda service: _examine(service, context), services))
 
 
 def _deployed(source: Mapping[str, Any] | None) -> Source | None:

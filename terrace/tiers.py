@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 from ruamel.yaml import YAML
 
+from terrace.hosts import Group
 from terrace.spec import Practice, Tier
 from terrace.spec_base import Model
 
@@ -25,6 +26,7 @@ class SlotRow(Model):
     practice: Practice = Field(description="The practice that brings the slot.")
     from_tier: Tier = Field(description="The lowest tier of the practice that has the slot.")
     flavors: Mapping[str, str] = Field(description="Target → default flavor.")
+    group: Group = Field("training", description="The group of hosts that takes it; see `hosts` of the spec.")
     settings: Mapping[Tier, Mapping[str, Any]] = Field(
         default_factory=dict, description="Options that change from a tier on."
     )

@@ -16,6 +16,7 @@ description:
 options:
   ports: {description: TCP ports., type: list, elements: int, required: true}
   user: {description: The user whose own processes may hold them already., type: str, required: true}
+  also: {description: "A further user that may: on another address of the host.", type: str, default: ""}
 author: [Terrace]
 """
 
@@ -52,18 +53,16 @@ def main() -> None:
         argument_spec={
             "ports": {"type": "list", "elements": "int", "required": True},
             "user": {"type": "str", "required": True},
+            "also": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    try:
-        own = pwd.getpwnam(module.params["user"]).pw_uid
-    except KeyError:
-        own = None
+    own = {user.pw_uid for user in pwd.getpwall() if user.pw_name in (module.params["user"], module.params["also"])}
     listeners = _listeners()
     taken = [
         f"port {port} is already used by {_holder(listeners[port][1])}"
         for port in module.params["ports"]
-        if port in listeners and listeners[port][0] != own
+        if port in listeners and listeners[port][0] not in own
     ]
     if taken:
         module.fail_json(msg="; ".join(taken) + ". Stop it, or give the service another port in the stack file.")

@@ -53,7 +53,9 @@ class Filesystem(Component[FilesystemSpec, ArtifactStoreOutputs]):
 
         def provision(name: str, owner: str, consumer: pulumi.Resource) -> Store:
             folder = f"{root}/{name}"
-            store = target.role(
+            # Beside who uses it, which reads it as a folder.
+            place = consumer.on(HostTarget) if isinstance(consumer, Component) else target
+            store = place.role(
                 "artifact_folder",
                 name,
                 {"artifact_folder_path": folder, "artifact_folder_owner": owner},

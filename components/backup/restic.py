@@ -57,6 +57,7 @@ class Restic(Component[ResticSpec, BackupOutputs]):
     spec_type: ClassVar[type[FlavorSpec]] = ResticSpec
     requires: ClassVar[tuple[str, ...]] = ("database",)
     connects: ClassVar[tuple[str, ...]] = ()  # it enters the database by its socket
+    beside: ClassVar[str] = "database"
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: ResticSpec, inputs: Inputs) -> BackupOutputs:

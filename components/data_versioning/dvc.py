@@ -37,6 +37,8 @@ class DVC(Component[DVCSpec, DataVersioningOutputs]):
     token: ClassVar[str] = "terrace:data_versioning:DVC"
     spec_type: ClassVar[type[FlavorSpec]] = DVCSpec
     requires: ClassVar[tuple[str, ...]] = ("artifact_store", "gateway")
+    beside: ClassVar[str] = "gateway"
+    keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: DVCSpec, inputs: Inputs) -> DataVersioningOutputs:

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount
 from components.gateway import GatewayOutputs
+from components.nginx import reload_step
 from components.programs import program_files
 from components.templates import render
 from terrace.password import Password
@@ -28,16 +29,6 @@ from terrace.targets.host import HostTarget
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
 
 ACCOUNT = "terrace"
-RELOAD = SetupStep(
-    "people",
-    (
-        "/bin/sh",
-        "-ec",
-        "/usr/sbin/nginx -t -q -c $(CONFIG)/nginx.conf -e stderr; "
-        "if [ -s $(DATA)/nginx.pid ]; then kill -HUP `cat $(DATA)/nginx.pid` || true; fi",
-    ),
-    live=True,
-)
 
 
 def _ipv4_address(value: str) -> str:
@@ -54,9 +45,9 @@ class NginxSpec(FlavorSpec):
     """Options of the entrance."""
 
     flavor: Literal["nginx"] = "nginx"
-    address: Annotated[str, AfterValidator(_ipv4_address)] = Field(
-        "127.0.0.1",
-        description="The IPv4 address that it listens on, and is reached by.",
+    address: Annotated[str, AfterValidator(_ipv4_address)] | None = Field(
+        None,
+        description="The IPv4 address that it listens on, and is reached by; by default its host's.",
         json_schema_extra={"pattern": r"^\d{1,3}(\.\d{1,3}){3}$"},
     )
     port: int = Field(8443, ge=1024, le=65535, description="TCP port, HTTPS.")
@@ -76,8 +67,9 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
         """Run the entrance; services bring their routes themselves."""
         target = self.on(HostTarget)
         account = Account(ACCOUNT, Password("gateway-account", self).value)
+        spec = spec.model_copy(update={"address": spec.address or target.own_address})
         target.run(_workload(spec, target, account, inputs.people), self)
-        outputs = GatewayOutputs(spec.address, spec.port, target.ca_file, account, "gateway")
+        outputs = GatewayOutputs(str(spec.address), spec.port, target.ca_file, account, "gateway")
         target.services.append(
             Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", f"{outputs.url}/healthz", spec.port)
         )
@@ -90,7 +82,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
     return Workload(
         name="gateway",
         artifact=Artifact(lock="gateway", packages=("nginx-light", "prometheus-nginx-exporter")),
-        setup=(SetupStep("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py")), RELOAD),
+        setup=(SetupStep("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py")), reload_step("people")),
         processes=(
             Process("server", ("/usr/sbin/nginx", "-c", "$(CONFIG)/nginx.conf", "-e", "stderr"), memory_mb=512),
             Process("access", ("/usr/bin/python3", "$(CONFIG)/access_log.py"), memory_mb=128),
@@ -117,7 +109,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
             "ACCESS_LOG_SOCKET": "$(DATA)/access.sock",
             "CERTIFICATE_FOLDER": "$(DATA)/tls",
             "NGINX_PID": "$(DATA)/nginx.pid",
-            "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((spec.address, "localhost", "127.0.0.1"))),
+            "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((str(spec.address), "localhost", "127.0.0.1"))),
             **(_audit_variables(target.audit_port) if target.audit_port else {}),
         },
         probe=Probe("status", "/status", timeout_seconds=30),

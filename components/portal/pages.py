@@ -107,7 +107,7 @@ def _workload(spec: PagesSpec, target: HostTarget) -> Workload:
 def _services(target: HostTarget) -> pulumi.Output[dict[str, Any]]:
     """Return what `terrace.status` wants to know, in the form of stack outputs."""
     blueprint = target.blueprint
-    listed: pulumi.Output[Any] = pulumi.Output.from_input([vars(service) for service in target.services])
+    listed: pulumi.Output[Any] = pulumi.Output.from_input(target.listed_services())
     return listed.apply(lambda known: {"tier": blueprint.tier, "target": blueprint.target, "services": known})
 
 

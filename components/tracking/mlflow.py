@@ -66,6 +66,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     token: ClassVar[str] = "terrace:tracking:MLflow"
     spec_type: ClassVar[type[FlavorSpec]] = MLflowSpec
     requires: ClassVar[tuple[str, ...]] = ("database", "artifact_store", "gateway")
+    keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: MLflowSpec, inputs: Inputs) -> TrackingOutputs:

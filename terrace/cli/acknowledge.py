@@ -50,7 +50,7 @@ def acknowledge(
     hours, labels = _hours(duration), _labels(label or [])
     session = operations.open_session(env, project, engine, as_json=as_json)
     _require_person(config.load(session.root, env).spec, by)
-    client = library.AlertsClient.of(env, session.stack.outputs(show_secrets=True))
+    client = library.AlertsClient.of(env, session.outputs(show_secrets=True))
     taken = library.select(client.active(), alert, labels)
     with audited(session, "acknowledge", alert) as note:
         note.detail = f"in the hands of {by} for {duration}"

@@ -36,7 +36,7 @@ def alerts(
     from terrace.cli import operations, results
 
     session = operations.open_session(env, project, engine, as_json=as_json)
-    outputs = session.stack.outputs(show_secrets=True)
+    outputs = session.outputs(show_secrets=True)
     client = AlertsClient.of(env, outputs)
     if test:
         _try(client, env, outputs, config.load(session.root, env).spec, as_json=as_json)

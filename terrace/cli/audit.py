@@ -43,7 +43,7 @@ def audit(
 
     begun = _since(since)
     session = operations.open_session(env, project, engine, as_json=as_json)
-    log = AuditLog.require(env, session.stack.outputs(show_secrets=True))
+    log = AuditLog.require(env, session.outputs(show_secrets=True))
     journal = Journal.of(session.project, env)
     journal.send(log)
     if verify:

@@ -53,7 +53,7 @@ def _send(session: Session, journal: Journal) -> None:
     from terrace.audit import AuditLog
 
     with contextlib.suppress(TerraceError):
-        outputs = session.stack.outputs(show_secrets=True)
+        outputs = session.outputs(show_secrets=True)
         if log := AuditLog.of(outputs):
             journal.send(log)
         elif outputs.get("endpoints"):

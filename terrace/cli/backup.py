@@ -27,7 +27,7 @@ def backup(
     from terrace.cli.audited import audited
 
     session = operations.open_session(env, project, engine, as_json=as_json)
-    agent = library.Agent.of(env, session.stack.outputs())
+    agent = library.Agent.of(env, session.outputs())
     if show:
         backups = agent.backups()
         if as_json:

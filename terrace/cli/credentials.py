@@ -40,13 +40,13 @@ def credentials(
     if file is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError("a password is shown on a terminal only", fix="name a file to write it to: --file FILE")
     session = operations.open_session(env, project, engine, runs_program=new, options=_replacing(person, new=new))
-    outputs = session.stack.outputs(show_secrets=True)
+    outputs = session.outputs(show_secrets=True)
     _require(outputs, person, env)
     if new:
         if operations.require_yes(session, "credentials", yes=yes):
             operations.ask(f"Make a new password for {person}? The old one ends.")
         session.change("up")
-        outputs = session.stack.outputs(show_secrets=True)
+        outputs = session.outputs(show_secrets=True)
     shown = _account(outputs, person)
     note = partial(Handovers.of(session.project, env).note, person, shown["password"])
     with audited(session, "hand_over", f"account of {person}"):

@@ -36,7 +36,7 @@ def demo(
 
     Example: terrace demo local --yes
     """
-    from terrace import status as library
+    from terrace import fleet as library
     from terrace.cli import operations, results
     from terrace.demo import Project
 
@@ -44,13 +44,13 @@ def demo(
     phases = Phases(quiet=as_json)
     with phases.phase("bring the platform up"):
         _bring_up(session, yes=yes)
-    connection = session.stack.outputs(show_secrets=True)["connection"]
+    connection = session.outputs(show_secrets=True)["connection"]
     example = Project(session.root.joinpath(*EXAMPLE), connection)
     with phases.phase("run the example project's pipeline"):
         run = example.run_pipeline(lambda step: phases.say(_step_line(step)))
     with phases.phase("ask for predictions of later months"):
         model = example.replay(session.root)
-    found = library.examine(env, session.stack.outputs())
+    found = library.examine(env, session.outputs())
     if as_json:
         results.print_json(_document(found, phases, run, model))
     else:

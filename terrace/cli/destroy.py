@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -61,6 +61,7 @@ def destroy(
         typer.echo(f"{_what(session, target)} will be removed")
         typer.echo("their data will be DELETED" if delete_data else "their data stays, for a later `terrace up`")
         operations.ask(f"Destroy {env}?")
+    hosts = _hosts(session)
     if delete_data:
         os.environ[DELETE_DATA] = "1"
     session.change("destroy")
@@ -68,19 +69,31 @@ def destroy(
         # Its key goes with the state: the next platform's audit log is another.
         Anchors.of(session.project, session.env).forget()
         if delete_data:
-            _delete_left_data(session)
+            _delete_left_data(session, hosts)
 
 
 def _what(session: Session, target: list[str] | None) -> str:
     if target:
         return ", ".join(target)
-    names = [service["name"] for service in session.stack.outputs().get("services", [])]
+    names = [service["name"] for service in session.outputs().get("services", [])]
     return f"{len(names)} services ({', '.join(names) or 'none is recorded'})"
 
 
-def _delete_left_data(session: Session) -> None:
+def _hosts(session: Session) -> list[dict[str, Any]]:
+    """Return how the hosts are reached: as the spec says, or, where it can't be read, as the last `up` did."""
+    from terrace import config
+    from terrace.errors import InputError
+    from terrace.hosts import Host
+
+    try:
+        return [host.document() for host in config.load(session.root, session.env).spec.hosts]
+    except InputError:
+        return session.outputs().get("hosts") or [Host().document()]
+
+
+def _delete_left_data(session: Session, hosts: list[dict[str, Any]]) -> None:
     """Delete data that an earlier destroy has kept: the state doesn't know of it any more."""
     from terrace import host_ansible
-    from terrace.spec import Host
 
-    host_ansible.remove_data(Host().model_dump(mode="json"), session.env)
+    for host in hosts:
+        host_ansible.remove_data(host, session.env)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def doctor(env: Environment = "local", project: ProjectFolder = None, as_json: AsJson = False) -> None:
-    """Say what this machine lacks, and how to get it.
+    """Say what this machine, or the spec's hosts, lack, and how to get it.
 
     Changes nothing. Exits with 1 when something necessary is missing.
 
@@ -24,10 +24,10 @@ def doctor(env: Environment = "local", project: ProjectFolder = None, as_json: A
     """
     from dataclasses import asdict
 
-    from terrace import doctor as library
+    from terrace import fleet
     from terrace.cli import results
 
-    checks = library.examine(library.needs_of(project_root(project), env))
+    checks = fleet.checks(project_root(project), env)
     if as_json:
         results.print_json({"env": env, "checks": [asdict(check) for check in checks]})
     else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from terrace.engine.passphrase import Passphrase
     from terrace.engine.project import Project
     from terrace.engine.stack import Stack as EmbeddedStack
-    from terrace.spec import Running
+    from terrace.spec import PlatformSpec, Running
 
 
 class Stack(Protocol):
@@ -71,6 +71,12 @@ class Session:
     def root(self) -> Path:
         """The project's folder."""
         return self.project.root
+
+    def outputs(self, *, show_secrets: bool = False) -> dict[str, Any]:
+        """Return the stack's outputs, with paths of this machine."""
+        from terrace.trust import with_own_certificate
+
+        return with_own_certificate(self.project.name, self.env, self.stack.outputs(show_secrets=show_secrets))
 
     def run(self, operation: str) -> Result:
         """Run one of the stack's operations, show its progress, and return its result."""
@@ -140,15 +146,22 @@ def open_session(
     from terrace.engine.project import Project
 
     root = project_root(project)
-    running = _checked(root, env, as_json=as_json) if runs_program else config.load_running(root, env)
+    chosen_options = options or Options()
+    running: Running
+    if runs_program:
+        running = spec = _checked(root, env, as_json=as_json)
+        if len(spec.hosts) > 1:  # one that can't be reached keeps none of the others waiting
+            chosen_options = dataclasses.replace(chosen_options, continue_on_error=True)
+    else:
+        running = config.load_running(root, env)
     found = Project.load(root)
     if running.backend and "PULUMI_BACKEND_URL" not in os.environ:
         found = dataclasses.replace(found, backend_url=running.backend)
     chosen = engine or EngineName(running.engine)
-    return Session(env, found, _stack(chosen, found, env), as_json, options or Options())
+    return Session(env, found, _stack(chosen, found, env), as_json, chosen_options)
 
 
-def _checked(root: Path, env: str, *, as_json: bool) -> Running:
+def _checked(root: Path, env: str, *, as_json: bool) -> PlatformSpec:
     """Check the whole blueprint, and say who of the team gets no access by it."""
     from terrace import config, resolve
     from terrace.cli.team import print_powerless
@@ -156,6 +169,7 @@ def _checked(root: Path, env: str, *, as_json: bool) -> Running:
     blueprint = resolve.resolve(config.load(root, env))
     if not as_json:
         print_powerless(blueprint)
+        results.print_unsaved(blueprint)
     return blueprint.spec
 
 

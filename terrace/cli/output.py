@@ -43,7 +43,7 @@ def output(
 
     session = operations.open_session(env, project, engine, as_json=as_json)
     with audited(session, "show_secrets", name or "all outputs") if show_secrets else contextlib.nullcontext():
-        outputs = session.stack.outputs(show_secrets=show_secrets)
+        outputs = session.outputs(show_secrets=show_secrets)
     value = outputs if name is None else _named(outputs, name, env)
     if as_json:
         typer.echo(json.dumps(value, indent=2))

@@ -51,7 +51,7 @@ def restore(
     from terrace.cli.audited import audited
 
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True)
-    agent = library.Agent.of(env, session.stack.outputs())
+    agent = library.Agent.of(env, session.outputs())
     request = library.Request(str(place.resolve()) if place else None, snapshot, _password(password_file))
     plan = agent.plan(request)
     if not as_json:
@@ -63,7 +63,7 @@ def restore(
 
 
 def _carry_out(session: Session, agent: Agent, request: Request, plan: Mapping[str, Any]) -> None:
-    from terrace import status
+    from terrace import fleet
     from terrace.cli import results
     from terrace.cli.backup import Steps
     from terrace.cli.status import print_table
@@ -72,7 +72,7 @@ def _carry_out(session: Session, agent: Agent, request: Request, plan: Mapping[s
     if os.geteuid() != 0:
         session.run("refresh")  # only root sees at once that services wait for `up`
     session.exit_on_failure("up", session.run("up"))
-    found = status.examine(session.env, session.stack.outputs())
+    found = fleet.examine(session.env, session.outputs())
     if session.as_json:
         results.print_json({"environment": session.env, "restored": plan, "status": found.document()})
     else:

@@ -23,12 +23,12 @@ def status(
 
     Example: terrace status local --json
     """
-    from terrace import status as library
+    from terrace import fleet as library
     from terrace.cli import operations, results
     from terrace.provenance import source_of
 
     session = operations.open_session(env, project, engine, as_json=as_json)
-    found = library.examine(env, session.stack.outputs())
+    found = library.examine(env, session.outputs())
     here = source_of(session.root, env)
     if as_json:
         results.print_json(found.document() | {"checkout": here.document(), "current": here.same(found.deployed)})

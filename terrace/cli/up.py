@@ -58,5 +58,5 @@ def up(
             operations.ask(f"Bring {env} to this?")
     session.change("up")
     if not as_json:
-        results.print_endpoints(session.stack.outputs())
+        results.print_endpoints(session.outputs())
         results.print_unheard(config.load(session.root, env).spec)

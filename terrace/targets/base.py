@@ -25,6 +25,7 @@ class Service:
         probe_url: Where its health is asked, ``http(s)://`` or ``postgresql://``; empty when only ``probe_port`` is
             tried.
         probe_port: The TCP port that it listens on.
+        host: Name of the host that it runs on; empty where there is one.
     """
 
     slot: str
@@ -33,6 +34,7 @@ class Service:
     url: pulumi.Input[str]
     probe_url: str
     probe_port: int
+    host: str = ""
 
 
 class Target(abc.ABC):

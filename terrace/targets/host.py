@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -13,33 +12,46 @@ import pulumi
 from components.audit import AuditSpec
 from components.programs import lock_text
 from terrace import at_rest
-from terrace.certificates import CertificateAuthority
-from terrace.facts import project_facts
-from terrace.host_ansible import literal
 from terrace.host_provider import Host, HostRole
+from terrace.hosts import HERE, is_loopback
+from terrace.hosts import Host as HostSpec
 from terrace.masking import input_classes
 from terrace.spec import SecretReference
 from terrace.targets import host_configuration
 from terrace.targets.base import Target
-from terrace.workload import Need, Probe, Workload
+from terrace.targets.places import data_folder, filler
+from terrace.targets.variables import edges, files, gateway_needs, setup
+from terrace.workload import Workload
 
 if TYPE_CHECKING:
     from terrace.edges import Listener
     from terrace.resolve import Blueprint
     from terrace.spec_host import Firewall
+    from terrace.targets.hosts import Hosts
 
-Fill = Callable[[pulumi.Input[str]], pulumi.Input[str]]
-PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA)\)")
+__all__ = ["HostTarget", "gateway_needs", "secret_of_spec"]
+
+ANNOUNCED = {"gateway": "service_routes", "monitoring": "service_metrics"}
 
 
 class HostTarget(Target):
-    """One machine, configured by Ansible. Services listen on loopback; the gateway is the one entrance."""
+    """One machine, configured by Ansible. Services listen on loopback; the gateway is the one entrance.
+
+    Args:
+        hosts: All hosts of the platform.
+        host: This one.
+        parent: What everything on it that no component made belongs to.
+    """
 
     name: ClassVar[str] = "host"
 
-    def __init__(self, blueprint: Blueprint, parent: pulumi.Resource) -> None:
-        super().__init__(project_facts(blueprint))
-        self.blueprint = blueprint
+    def __init__(self, hosts: Hosts, host: HostSpec, parent: pulumi.Resource) -> None:
+        super().__init__(hosts.facts)
+        self._hosts = hosts
+        self.host = host
+        self.services = hosts.services
+        self.authority = hosts.authority
+        self.blueprint = blueprint = hosts.blueprint
         self.environment = blueprint.environment
         self.input_classes = input_classes(blueprint.spec.use_cases)
         self._package_index = _address(blueprint, "package_index")
@@ -49,27 +61,19 @@ class HostTarget(Target):
             "terrace_package_index": self._package_index or "",
             "terrace_proxy": self._proxy or "",
         }
-        host = blueprint.hosts[0]
         whose = {"terrace_environment": blueprint.environment, "host_project": pulumi.get_project()}
         self.roles: list[dict[str, Any]] = [{"role": "host", "instance": "host", "variables": whose}]
         self._host = Host(
-            "host",
-            connection=host.model_dump(mode="json", exclude={"configure"}),
+            self._named("host"),
+            connection=host.document(),
             environment=blueprint.environment,
             project=pulumi.get_project(),
             opts=pulumi.ResourceOptions(parent=parent),
         )
-        self.authority = CertificateAuthority("authority", f"Terrace {blueprint.environment}", parent)
         self._first: list[pulumi.Resource] = [self._host]
-        self._first.append(self.role("base", "base", self._base_variables(), parent))
-        if host.configure.encrypted_data:
-            self._first.append(self._encrypted_data(parent))
+        self._first.append(self.role("base", "base", self._base_variables(), parent, name=self._named("base")))
         self._listeners: Callable[[pulumi.Output[list[dict[str, Any]]]], None] | None = None
-        if host.configure.firewall:
-            self._first.append(self._firewall(host.configure.firewall, parent))
-        earlier: list[pulumi.Resource] = []
-        for role, instance, variables in host_configuration.roles(host.configure, blueprint.spec.team):
-            earlier = [self.role(role, instance, variables, parent, earlier)]
+        self._configure(parent)
 
     def role(
         self,
@@ -78,6 +82,7 @@ class HostTarget(Target):
         variables: Mapping[str, Any],
         parent: pulumi.Resource,
         after: Sequence[pulumi.Resource] = (),
+        name: str = "",
     ) -> HostRole:
         """Converge the Ansible role ``role`` for ``instance`` on the host.
 
@@ -87,11 +92,12 @@ class HostTarget(Target):
             variables: The role's variables; may hold outputs and secrets.
             parent: The component that it belongs to.
             after: Resources that must be complete before.
+            name: The resource's name; needed where the role is run for the same instance on several hosts.
         """
         everything = {**self._network, **variables}
         self.roles.append({"role": role, "instance": instance, "variables": everything})
         return HostRole(
-            f"{instance}-{role}" if role != instance else role,
+            name or (f"{instance}-{role}" if role != instance else role),
             host=self._host,
             role=role,
             instance=instance,
@@ -104,7 +110,26 @@ class HostTarget(Target):
     ) -> pulumi.Resource:
         """Keep ``workload`` running by the generic role ``service``."""
         self.workloads.append(workload)
-        return self.role("service", workload.name, self._service_variables(workload), parent, after)
+        service = self.role("service", workload.name, self._service_variables(workload), parent, after)
+        self._announce(workload, workload.name, parent)
+        return service
+
+    def link(self, workload: Workload, parent: pulumi.Resource) -> None:
+        """Keep the links to the other hosts up, before anything else on this one."""
+        variables = self._service_variables(workload)
+        name = self._named(workload.name)
+        self._first.append(self.role("service", workload.name, variables, parent, name=name))
+        self._announce(workload, name, parent)
+
+    @property
+    def label(self) -> str:
+        """The host's name in an inventory."""
+        return "host" if self.host.name == HostSpec().name else self.host.name
+
+    @property
+    def own_address(self) -> str:
+        """The address that clients reach the host by; loopback where it is this machine alone."""
+        return HERE if is_loopback(self.host.address) else self.host.address
 
     def close(self, listeners: tuple[Listener, ...] | Exception) -> None:
         """Tell the firewall, where there is one, which ports there are."""
@@ -127,7 +152,7 @@ class HostTarget(Target):
 
     def data_folder(self, service: str) -> str:
         """Return the folder that outlives restarts, upgrades, and a destroy that keeps data."""
-        return f"/var/lib/terrace/{self.environment}/{service}"
+        return data_folder(self.environment, service)
 
     @property
     def audit_port(self) -> int | None:
@@ -140,12 +165,9 @@ class HostTarget(Target):
         """Where the host keeps the certificate of the environment's own CA."""
         return f"/etc/terrace/{self.environment}/ca.crt"
 
-    def inventory(self) -> pulumi.Output[Any]:
-        """Return what ``ansible-playbook playbooks/site.yml`` needs to do the same without Pulumi."""
-        roles: pulumi.Output[list[dict[str, Any]]] = pulumi.Output.from_input(self.roles)
-        return roles.apply(
-            lambda known: {"all": {"hosts": {"host": {"ansible_connection": "local", "terrace_roles": literal(known)}}}}
-        )
+    def listed_services(self) -> list[dict[str, Any]]:
+        """Return the services of all hosts so far, as stack outputs."""
+        return self._hosts.listed()
 
     @property
     def routes_folder(self) -> str:
@@ -165,27 +187,60 @@ class HostTarget(Target):
             "base_uv_lock": uv_lock,
         }
 
+    def _configure(self, parent: pulumi.Resource) -> None:
+        """Configure the machine itself, as far as the spec asks for it."""
+        wanted = self.host.configure
+        if wanted.encrypted_data:
+            self._first.append(self._encrypted_data(parent))
+        if wanted.firewall:
+            self._first.append(self._firewall(wanted.firewall, parent))
+        earlier: list[pulumi.Resource] = []
+        for role, instance, variables in host_configuration.roles(wanted, self.blueprint.spec.team):
+            name = self._named(f"{instance}-{role}" if role != instance else role)
+            earlier = [self.role(role, instance, variables, parent, earlier, name)]
+
     def _encrypted_data(self, parent: pulumi.Resource) -> HostRole:
         """Refuse a machine that doesn't encrypt what is to be kept there, before it is."""
         program = Path(at_rest.__file__).read_text(encoding="utf-8")
         variables = {"encrypted_data_folders": list(self.blueprint.data_folders), "encrypted_data_program": program}
-        return self.role("encrypted_data", "encrypted_data", variables, parent)
+        name = self._named("encrypted_data")
+        return self.role("encrypted_data", "encrypted_data", variables, parent, name=name)
 
     def _firewall(self, wanted: Firewall, parent: pulumi.Resource) -> HostRole:
         """Close the ports before the services start; which ones is known when all are declared."""
         listeners, self._listeners = pulumi.deferred_output()
         variables = {"firewall_listeners": listeners, "firewall_allow_users": list(wanted.allow_users)}
-        return self.role("firewall", "firewall", variables, parent)
+        return self.role("firewall", "firewall", variables, parent, name=self._named("firewall"))
+
+    def _named(self, what: str) -> str:
+        """Return the name of a resource that every host has."""
+        return what if self.host.name == HostSpec().name else f"{what}-{self.host.name}"
+
+    def _announce(self, workload: Workload, instance: str, parent: pulumi.Resource) -> None:
+        """Tell the gateway's host of the workload's routes, and monitoring's of its metrics, where they are others."""
+        told: dict[str, tuple[HostTarget, dict[str, Any]]] = {}
+        for slot, part in ANNOUNCED.items():
+            target = self._hosts.announced(slot)
+            if target and target is not self and (wanted := edges(workload)[part]):
+                told.setdefault(target.host.name, (target, {}))[1][part] = wanted
+        for name, (target, parts) in told.items():
+            logical = f"{instance}-announcement-{name}"
+            variables = {"service_name": instance, **parts}
+            target.role("announcement", instance, variables, parent, name=logical)
+
+    def _elsewhere(self) -> dict[str, Any]:
+        """Return the variables that tell of what another host is told; see `_announce`."""
+        return {part: [] for slot, part in ANNOUNCED.items() if self._hosts.announced(slot) not in (None, self)}
 
     def _service_variables(self, workload: Workload) -> dict[str, Any]:
-        fill = self._filler(workload.name)
+        fill = filler(self.environment, workload.name)
         lock = workload.artifact.lock
         return {
             "service_name": workload.name,
             "service_python_lock": lock_text(lock) if lock else "",
             "service_packages": list(workload.artifact.packages),
-            "service_files": _files(workload, fill, live=False),
-            "service_live_files": _files(workload, fill, live=True),
+            "service_files": files(workload, fill, live=False),
+            "service_live_files": files(workload, fill, live=True),
             "service_environment": {name: fill(value) for name, value in workload.environment.items()},
             "service_secrets": {
                 **{name: fill(value) for name, value in workload.secrets.items()},
@@ -194,8 +249,8 @@ class HostTarget(Target):
             "service_unsaved": list(workload.unsaved),
             "service_reads_all": workload.reads_all,
             "service_grows": workload.grows,
-            "service_setup": _setup(workload, fill, live=False),
-            "service_live_setup": _setup(workload, fill, live=True),
+            "service_setup": setup(workload, fill, live=False),
+            "service_live_setup": setup(workload, fill, live=True),
             "service_processes": [
                 {
                     "name": process.name,
@@ -205,7 +260,8 @@ class HostTarget(Target):
                 }
                 for process in workload.processes
             ],
-            **_edges(workload),
+            **edges(workload),
+            **self._elsewhere(),
         }
 
     def _download_variables(self) -> dict[str, pulumi.Input[str]]:
@@ -216,24 +272,6 @@ class HostTarget(Target):
         if self._proxy:
             variables |= {"HTTP_PROXY": self._proxy, "HTTPS_PROXY": self._proxy, "NO_PROXY": "localhost,127.0.0.1"}
         return variables
-
-    def _filler(self, service: str) -> Fill:
-        places = {
-            "BIN": f"/opt/terrace/{self.environment}/{service}/venv/bin",
-            "CONFIG": f"/etc/terrace/{self.environment}/{service}",
-            "DATA": self.data_folder(service),
-        }
-
-        def fill_text(text: str) -> str:
-            return PLACEHOLDER.sub(lambda match: places[match.group(1)], text)
-
-        def fill(value: pulumi.Input[str]) -> pulumi.Input[str]:
-            if isinstance(value, str):
-                return fill_text(value)
-            output: pulumi.Output[str] = pulumi.Output.from_input(value)
-            return output.apply(fill_text)
-
-        return fill
 
 
 def _address(blueprint: Blueprint, name: Literal["package_index", "proxy"]) -> pulumi.Input[str] | None:
@@ -248,57 +286,3 @@ def secret_of_spec(*path: str) -> pulumi.Output[str]:
     """Return what the stack file keeps encrypted at ``path`` below `terrace:platform`, a secret output."""
     platform: pulumi.Output[Any] = pulumi.Config("terrace").require_secret_object("platform")
     return platform.apply(lambda spec: functools.reduce(lambda part, key: part[key], path, spec))
-
-
-def _files(workload: Workload, fill: Fill, *, live: bool) -> list[dict[str, pulumi.Input[str]]]:
-    return [{"path": file.path, "content": fill(file.content)} for file in workload.files if file.live is live]
-
-
-def _setup(workload: Workload, fill: Fill, *, live: bool) -> list[dict[str, Any]]:
-    steps = [step for step in workload.setup if step.live is live]
-    return [{"name": step.name, "command": [fill(word) for word in step.command]} for step in steps]
-
-
-def gateway_needs(path: str, needs: Sequence[Need]) -> list[dict[str, str]]:
-    """Return what requests need below the gateway's ``path``: patterns of «method path», each with its right."""
-    return [
-        {
-            "request": f"^({'|'.join(need.methods) or '[A-Z]+'}) {re.escape(path)}{re.escape(need.path)}"
-            + ("$" if need.path else ""),
-            "right": need.right,
-        }
-        for need in needs
-    ]
-
-
-def _edges(workload: Workload) -> dict[str, Any]:
-    """Return how others reach the workload: ports, probe, routes, metrics."""
-    return {
-        "service_ports": [port.number for port in workload.ports],
-        "service_probe": _probe(workload, workload.probe) if workload.probe else {},
-        "service_routes": [
-            {
-                "path": route.path,
-                "port": workload.port(route.port),
-                "auth": route.auth,
-                "slot": route.slot,
-                "needs": gateway_needs(route.path, route.needs) if route.auth == "gateway" else [],
-                "keep_path": route.keep_path,
-                "body_mb": route.body_mb,
-                "hidden": list(route.hidden),
-            }
-            for route in workload.routes
-        ],
-        "service_metrics": [
-            {"port": workload.port(metrics.port), "path": metrics.path} for metrics in workload.metrics
-        ],
-    }
-
-
-def _probe(workload: Workload, probe: Probe) -> dict[str, Any]:
-    return {
-        "port": workload.port(probe.port),
-        "path": probe.path,
-        "status": probe.status,
-        "timeout_seconds": probe.timeout_seconds,
-    }

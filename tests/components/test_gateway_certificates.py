@@ -91,6 +91,12 @@ def test_clients_that_know_the_authority_accept_it(gateway: Gateway, subject: x5
     assert verifier.verify(certificate, [])[0] == certificate
 
 
+def test_a_links_is_for_both_ends(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CERTIFICATE_USES", "server,client")
+    uses = gateway.run().extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(uses) == [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+
+
 def test_it_is_for_servers_only_and_not_valid_for_too_long(gateway: Gateway) -> None:
     certificate = gateway.run()
     usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value

@@ -76,13 +76,20 @@ def test_nothing_changed_is_no_change() -> None:
 @pytest.mark.usefixtures("ansible")
 @pytest.mark.parametrize(
     ("name", "replaces"),
-    [("host", []), ("variables", []), ("content", []), ("environment", ["environment"]), ("role", ["role"])],
+    [("host", ["host"]), ("variables", []), ("content", []), ("environment", ["environment"]), ("role", ["role"])],
 )
 def test_a_change_is_found(name: str, replaces: list[str]) -> None:
-    news = {**PROPS, name: json.dumps({"other": 1})}
+    news = {**PROPS, name: json.dumps({"name": "other"})}
     found = HostProvider().diff(ID, PROPS, news)
     assert (found.changes, found.replaces) == (True, replaces)
     assert found.delete_before_replace
+
+
+@pytest.mark.usefixtures("ansible")
+def test_another_way_to_the_same_host_replaces_nothing() -> None:
+    news = {**PROPS, "host": json.dumps({"name": "here", "connection": "ssh"})}
+    found = HostProvider().diff(ID, PROPS, news)
+    assert (found.changes, found.replaces) == (True, [])
 
 
 @pytest.mark.usefixtures("ansible")

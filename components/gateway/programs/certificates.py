@@ -1,6 +1,6 @@
-"""Makes sure that the gateway has a server certificate signed by the environment's authority.
+"""Makes sure that the gateway, or a host's link, has a certificate signed by its authority.
 
-Run as the gateway's user before nginx starts, and with the argument ``keep`` beside it: then it looks again every
+Run as the service's user before nginx starts, and with the argument ``keep`` beside it: then it looks again every
 day, has nginx take a new certificate, and writes when the certificates end to ``metrics/certificates`` in
 ``CERTIFICATE_FOLDER``. ``CERTIFICATE_HOSTS`` lists names and IP addresses, separated by commas; ``ca.crt`` and
 ``ca.key`` lie beside this file; ``server.crt`` and ``server.key`` go to ``CERTIFICATE_FOLDER``; ``NGINX_PID`` is
@@ -25,7 +25,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 VALID_DAYS = 825  # the longest that current clients accept of a private authority
 RENEW_DAYS = 30
 LOOK_SECONDS = 24 * 3600
+USES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 METRIC = "terrace_certificate_expires_timestamp_seconds"
+
+
+def uses() -> list[x509.ObjectIdentifier]:
+    """Return what the certificate is for: ``CERTIFICATE_USES``, separated by commas; a server's by default."""
+    return [USES[use] for use in os.environ.get("CERTIFICATE_USES", "server").split(",")]
 
 
 def alternative_names(hosts: list[str]) -> x509.SubjectAlternativeName:
@@ -70,7 +76,7 @@ def issue(
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(min(now + datetime.timedelta(days=VALID_DAYS), authority.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(uses()), critical=False)
         .add_extension(alternative_names(hosts), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())

@@ -1,0 +1,93 @@
+"""Looks at a platform's hosts, wherever they are: how its services are, and what a host lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from terrace import config, doctor, remote, resolve, status
+from terrace.doctor import Check, Needs
+from terrace.errors import OperationError
+from terrace.hosts import Host
+from terrace.resolve import Blueprint
+from terrace.status import Health, Status
+
+
+def examine(env: str, outputs: Mapping[str, Any]) -> Status:
+    """Probe all services at once; those of a host that can't be reached are not healthy, and say so.
+
+    Args:
+        env: The environment.
+        outputs: Its stack outputs; ``hosts`` tells how other machines are reached, see `terrace.platform.build`.
+    """
+    hosts: Sequence[Mapping[str, Any]] = outputs.get("hosts") or ()
+    if not hosts:
+        return status.examine(env, outputs)
+    services: Sequence[Mapping[str, Any]] = outputs.get("services") or ()
+
+    def ask(host: Mapping[str, Any]) -> list[Health]:
+        return _ask(env, host, [service for service in services if service["host"] == host["name"]])
+
+    with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
+        found = {health.name: health for healths in pool.map(ask, hosts) for health in healths}
+    return status.summary(env, outputs, (found[service["name"]] for service in services))
+
+
+def _ask(env: str, host: Mapping[str, Any], services: list[Mapping[str, Any]]) -> list[Health]:
+    try:
+        here = host["connection"] == "local"
+        answers = status.probe(env, services) if here else remote.call(host, "terrace.status.probe", env, services)
+        return [Health(**answer) for answer in answers]
+    except OperationError as error:
+        said = (error.why or "").splitlines()
+        detail = f"{error.where}: {error.what}" + (f" ({said[-1]})" if said else "")
+        keys = ("slot", "flavor", "name", "url")
+        return [Health(**{key: str(each[key]) for key in keys}, healthy=False, detail=detail) for each in services]
+
+
+def checks(root: Path, env: str) -> tuple[Check, ...]:
+    """Return what this machine lacks, or, for an environment on others, what each of those lacks.
+
+    Raises:
+        InputError: There is no such environment, or its spec is wrong.
+    """
+    needs, blueprint = doctor.needs_of(root, env), resolve.resolve(config.load(root, env))
+    hosts = blueprint.hosts
+    if len(hosts) == 1 and hosts[0].is_here:
+        return doctor.examine(needs)
+    share = replace(needs, disk_gb=needs.disk_gb / len(hosts), memory_gb=needs.memory_gb / len(hosts))
+
+    def ask(host: Host) -> list[Check]:
+        ports = {
+            name: port for name, port in needs.ports.items() if blueprint.places[name.partition(".")[0]] == host.name
+        }
+        return _lacks(
+            host, replace(share, ports=ports, encrypted=host.configure.encrypted_data is not None), _proxy(blueprint)
+        )
+
+    with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
+        return tuple(check for found in pool.map(ask, hosts) for check in found)
+
+
+def _lacks(host: Host, needs: Needs, proxy: str) -> list[Check]:
+    if host.is_here:
+        return list(doctor.examine(needs))
+    try:
+        function = "terrace.doctor.examine_host"
+        answers = remote.call(
+            host.document(), function, asdict(needs), proxy, needs=("terrace.at_rest", "terrace.ports")
+        )
+    except OperationError as error:
+        return [
+            Check(host.name, False, f"{error.where}: {error.what}", "\n".join(filter(None, (error.fix, error.why))))
+        ]
+    found = [Check(**{**answer, "name": f"{host.name}: {answer['name']}"}) for answer in answers]
+    return [Check(host.name, True, f"{host.address} lets {host.user} in"), *found]
+
+
+def _proxy(blueprint: Blueprint) -> str:
+    proxy = blueprint.network.proxy
+    return proxy if isinstance(proxy, str) else ""

@@ -1,0 +1,59 @@
+"""What a host itself says of an environment's roles: which are converged, and what listens and is supervised.
+
+It is also run on other hosts, without the rest of Terrace: it needs nothing but Python itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+MANIFESTS = Path("/etc/terrace")
+SYSTEMD = Path("/run/systemd/system")
+SUPERVISORS = Path("/run/terrace")  # not there after a reboot
+SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+LISTENING = "0A"
+SUFFIX = ".converged"
+
+
+def look(environment: str) -> dict[str, Any]:
+    """Return ``marks`` {role and instance: digest}, ``ports`` that are listened on, and whether it is ``supervised``.
+
+    ``marks`` is None for a user who may not read them. Ports count where a service listens, on loopback or everywhere.
+    """
+    return {"marks": _marks(environment), "ports": sorted(_listening()), "supervised": _supervised(environment)}
+
+
+def _marks(environment: str) -> dict[str, str] | None:
+    folder = MANIFESTS / environment / "manifest.d"
+    try:
+        files = [file for file in folder.iterdir() if file.suffix == SUFFIX] if folder.is_dir() else []
+        return {file.name.removesuffix(SUFFIX): file.read_text(encoding="utf-8") for file in files}
+    except FileNotFoundError:  # it went meanwhile
+        return {}
+    except PermissionError:
+        return None
+
+
+def _supervised(environment: str) -> bool:
+    if SYSTEMD.is_dir():
+        return True
+    try:
+        process = (SUPERVISORS / environment / "supervisord.pid").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
+    return Path("/proc", process).exists()
+
+
+def _listening() -> set[int]:
+    tables = [table.read_text().splitlines()[1:] for table in SOCKETS if table.is_file()]
+    sockets = [line.split() for lines in tables for line in lines]
+    places = [words[1].split(":") for words in sockets if words[3] == LISTENING]
+    return {int(port, 16) for address, port in places if not _is_apart(address)}
+
+
+def _is_apart(address: str) -> bool:
+    """Tell whether it is one IPv4 address that isn't loopback: there the links to other hosts listen."""
+    return len(address) == 8 and not address.endswith("7F") and address != "00000000"

@@ -1,0 +1,114 @@
+"""The hosts of a platform: a target for each, with links between them where there are several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+
+from components import link as links
+from terrace import placement
+from terrace.certificates import CertificateAuthority
+from terrace.facts import project_facts
+from terrace.host_ansible import literal
+from terrace.targets.base import Service
+from terrace.targets.host import HostTarget
+
+if TYPE_CHECKING:
+    from terrace.catalog import Catalog
+    from terrace.edges import Listener
+    from terrace.resolve import Blueprint
+
+
+class Hosts:
+    """All hosts of a platform.
+
+    Attributes:
+        authority: The environment's own certificate authority.
+        services: The services that the targets were asked to run.
+        facts: What every project is told of the platform, as environment variables.
+    """
+
+    def __init__(self, blueprint: Blueprint, catalog: Catalog, parent: pulumi.Resource) -> None:
+        self.blueprint = blueprint
+        self.facts = project_facts(blueprint)
+        self.services: list[Service] = []
+        self.authority = CertificateAuthority("authority", f"Terrace {blueprint.environment}", parent)
+        self._targets = {host.name: HostTarget(self, host, parent) for host in blueprint.hosts}
+        if len(self._targets) > 1:
+            self._link(catalog, parent)
+
+    def of(self, slot: str) -> HostTarget:
+        """Return the host that ``slot`` is on."""
+        return self._targets[self.blueprint.places[slot]]
+
+    def announced(self, slot: str) -> HostTarget | None:
+        """Return the host that must be told of what is for ``slot``; None where no host has that slot."""
+        return self.of(slot) if slot in self.blueprint.places else None
+
+    def close(self, listeners: tuple[Listener, ...] | Exception) -> None:
+        """Tell every host that all workloads are declared, and who connects to which port; or why that failed."""
+        for target in self._targets.values():
+            target.close(listeners)
+
+    @property
+    def are_elsewhere(self) -> bool:
+        """Whether there are hosts beside this machine."""
+        return len(self._targets) > 1 or not self.blueprint.hosts[0].is_here
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return the services as stack outputs, each with its host where that isn't this machine alone."""
+        return [self._listed(service) for service in self.services]
+
+    def _listed(self, service: Service) -> dict[str, Any]:
+        known = dict(vars(service))
+        host = known.pop("host") or self.blueprint.places[service.slot]
+        return {**known, "host": host} if self.are_elsewhere else known
+
+    def inventory(self) -> pulumi.Output[Any]:
+        """Return what ``ansible-playbook playbooks/site.yml`` needs to do the same without Pulumi."""
+        targets = list(self._targets.values())
+        roles: pulumi.Output[list[list[dict[str, Any]]]] = pulumi.Output.all(*(target.roles for target in targets))
+        return roles.apply(
+            lambda known: {
+                "all": {
+                    "hosts": {
+                        target.label: {**_connection(target), "terrace_roles": literal(each)}
+                        for target, each in zip(targets, known, strict=True)
+                    }
+                }
+            }
+        )
+
+    def _link(self, catalog: Catalog, parent: pulumi.Resource) -> None:
+        blueprint = self.blueprint
+        edges = placement.edges(blueprint, catalog)
+        ports = placement.link_ports(blueprint.spec)
+        addresses = {host.name: host.address for host in blueprint.hosts}
+        authorities = {
+            host.name: CertificateAuthority(
+                f"authority-{host.name}", f"Terrace {blueprint.environment} {host.name}", parent
+            )
+            for host in blueprint.hosts
+        }
+        watching = blueprint.places.get("monitoring")
+        for host in blueprint.hosts:
+            machine_port = None if host.name == watching else ports[f"{host.name}.machine"]
+            link = links.Link(host, addresses, authorities, edges, ports[f"{host.name}.link"], machine_port)
+            self._targets[host.name].link(link.workload(), parent)
+            probe = f"http://127.0.0.1:{link.status_port}/status"
+            url = f"ssh://{host.address}" if not host.is_here else f"https://{host.address}"
+            self.services.append(
+                Service(links.NAME, links.FLAVOR, f"{links.NAME}-{host.name}", url, probe, link.status_port, host.name)
+            )
+
+
+def _connection(target: HostTarget) -> Mapping[str, Any]:
+    """Return how Ansible reaches the host; keys stay in their files, and the host's must be known."""
+    host = target.host
+    if host.is_here:
+        return {"ansible_connection": "local"}
+    key = {"ansible_ssh_private_key_file": host.key_file} if host.key_file else {}
+    where = {"ansible_connection": "ssh", "ansible_host": host.address, "ansible_port": host.port}
+    return {**where, "ansible_user": host.user, "ansible_become": host.user != "root", **key}

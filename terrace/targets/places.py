@@ -1,0 +1,36 @@
+"""Where a service's things are on a host, and how the names of these places become paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pulumi
+
+Fill = Callable[[pulumi.Input[str]], pulumi.Input[str]]
+PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA)\)")
+
+
+def data_folder(environment: str, service: str) -> str:
+    """Return the folder that outlives restarts, upgrades, and a destroy that keeps data."""
+    return f"/var/lib/terrace/{environment}/{service}"
+
+
+def filler(environment: str, service: str) -> Fill:
+    """Return what puts the service's paths in place of the names of places in a text."""
+    places = {
+        "BIN": f"/opt/terrace/{environment}/{service}/venv/bin",
+        "CONFIG": f"/etc/terrace/{environment}/{service}",
+        "DATA": data_folder(environment, service),
+    }
+
+    def fill_text(text: str) -> str:
+        return PLACEHOLDER.sub(lambda match: places[match.group(1)], text)
+
+    def fill(value: pulumi.Input[str]) -> pulumi.Input[str]:
+        if isinstance(value, str):
+            return fill_text(value)
+        output: pulumi.Output[str] = pulumi.Output.from_input(value)
+        return output.apply(fill_text)
+
+    return fill
