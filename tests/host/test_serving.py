@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 import requests
 
+from terrace.pipelines import PipelineClient, make_bundle
 from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.machine import program_pids, wait_for
 from tests.host.models import Clients, Predictions, Registry, ready, request, run_program
+from tests.host.power import begin, cut
 
 NAME = "test-of-serving"
+PROMOTION = ("promote", ENVIRONMENT, NAME, "2")
 BUILD_SECONDS = 900
 
 
@@ -188,3 +191,49 @@ def test_nothing_answered_is_lost_while_the_database_is_away_and_programs_are_ki
     wait_for(lambda: len(_kept(reader, identifiers)) == len(identifiers), 120)
     assert sorted(row["request_id"] for row in _kept(reader, identifiers)) == sorted(identifiers)
     wait_for(lambda: served.platform.terrace("status", ENVIRONMENT, check=False).returncode == 0, 120)
+
+
+@pytest.fixture
+def slow(outputs: dict[str, Any], tmp_path: Path) -> Iterator[PipelineClient]:
+    """A client of pipelines, where ``slow`` is one whose only step takes longer than any test."""
+    connection = outputs["connection"]
+    client = PipelineClient(
+        connection["PIPELINES_URL"],
+        connection["PIPELINES_USER"],
+        connection["PIPELINES_PASSWORD"],
+        Path(connection["TERRACE_CA_FILE"]),
+    )
+    (tmp_path / "pipeline.yaml").write_text("name: slow\nsteps: [{name: validate, command: [sleep, '3600']}]\n")
+    client.put("slow", make_bundle(tmp_path))
+    yield client
+    client.delete("slow")
+
+
+def test_a_power_cut_in_a_run_a_deployment_a_backup_and_an_up_loses_nothing(
+    served: Served, slow: PipelineClient, outputs: dict[str, Any]
+) -> None:
+    platform, identifier = served.platform, f"kept-{uuid.uuid4()}"
+    backups = platform.json("backup", ENVIRONMENT, "--list")["backups"]
+    run = slow.start("slow").id
+    wait_for(lambda: slow.run(run).state == "running", 60)
+    before = platform.stack_file.read_text(encoding="utf-8")
+    platform.edit("pipelines: {flavor: timer,", "pipelines: {flavor: timer, keep_runs: 35,")
+    try:
+        _ask(served, identifier)
+        backup, promotion = (begin(platform, *words) for words in (("backup", ENVIRONMENT), PROMOTION))
+        up = begin(platform, "up", ENVIRONMENT, "--yes")
+        assert up.stdout
+        assert any(line.startswith("start") and "pipelines/timer-service" in line for line in up.stdout)
+        cut(ENVIRONMENT, backup, promotion, up)
+        platform.terrace("up", ENVIRONMENT, "--yes")
+    finally:
+        platform.stack_file.write_text(before, encoding="utf-8")
+    wait_for(lambda: platform.terrace("status", ENVIRONMENT, check=False).returncode == 0, 120)
+
+    assert slow.run(run).state == "lost"
+    slow.cancel(slow.start("slow").id)
+    wait_for(lambda: served.model()["production"] == served.ask(NAME)["model_version"], 120)
+    wait_for(lambda: len(_kept(Predictions(outputs, "predictions_reader"), [identifier])) == 1, 120)
+    assert platform.json("backup", ENVIRONMENT, "--list")["backups"][: len(backups)] == backups
+    platform.terrace("backup", ENVIRONMENT)
+    platform.terrace("up", ENVIRONMENT, "--yes")
