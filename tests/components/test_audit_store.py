@@ -206,6 +206,9 @@ def test_a_change_by_somebody_else_is_noticed_at_once(opened: Open, log: Path) -
     os.utime(segment(log), ns=(found.st_atime_ns, found.st_mtime_ns))
     assert store.touched()
     assert not store.touched(), "it is told once"
+    edit(log, changed("actor", "eve"))
+    store.append("gateway", [event(8)], DAY)
+    assert store.touched(), "what is written after it doesn't hide it"
 
 
 def days(opened: Open, folder: Path, count: int) -> Store:

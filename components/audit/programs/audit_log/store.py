@@ -47,7 +47,7 @@ class Store:
         self._hold()
         self._ids: OrderedDict[str, None] = OrderedDict()
         self.head, damage = self._open()
-        self._seen = self._prints()
+        self._seen, self._touched = self._prints(), False
         if damage:
             self.append(SOURCE, [own_event(DAMAGE, "audit log", "failed", damage)])
 
@@ -87,7 +87,8 @@ class Store:
         """Tell whether somebody else has changed files since this was last asked."""
         with self._lock:
             prints = self._prints()
-            touched, self._seen = prints != self._seen, prints
+            touched = self._touched or prints != self._seen
+            self._seen, self._touched = prints, False
             return touched
 
     def page(self, cursor: str, most: int) -> dict[str, Any]:
@@ -169,6 +170,7 @@ class Store:
         return end
 
     def _write(self, source: str, events: list[Event], now: datetime) -> None:
+        self._touched = self._touched or self._prints() != self._seen  # its own writing must not hide it
         segments = reading.segments(self.folder)
         name = f"{now.astimezone(UTC).date().isoformat()}.jsonl"
         # A clock that is set back opens no earlier file.

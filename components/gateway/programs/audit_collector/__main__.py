@@ -20,7 +20,7 @@ from .requests import Reader, Request
 from .spool import Spool
 
 PASS_SECONDS = 3.0
-HEARTBEAT_SECONDS = 60.0  # between two signs of life where there is nothing to send
+HEARTBEAT_SECONDS = 60.0  # between two signs of life
 REQUEST_SECONDS = 30.0
 Send = Callable[[list[dict[str, Any]]], int]
 
@@ -71,15 +71,15 @@ def main() -> None:
     pid_file, file = Path(os.environ["NGINX_PID"]), Path(os.environ["ACCOUNTS_FILE"])
     spool = Spool(Path(os.environ["AUDIT_REQUESTS"]), lambda: os.kill(int(pid_file.read_text()), signal.SIGUSR1))
     reader, send = Reader(()), sender(int(os.environ["AUDIT_PORT"]))
-    sent = 0.0
+    alive = -HEARTBEAT_SECONDS
     while True:
         try:
             reader.accounts = accounts(file, os.environ["AUDIT_ACCOUNTS"])
             while collect(spool, reader, send):
-                sent = time.monotonic()
-            if time.monotonic() - sent >= HEARTBEAT_SECONDS:
+                pass
+            if time.monotonic() - alive >= HEARTBEAT_SECONDS:  # also where lines came that say nothing of anybody
                 send([])
-                sent = time.monotonic()
+                alive = time.monotonic()
         except OSError as error:
             print(f"not sent yet: {error}", flush=True)
         time.sleep(PASS_SECONDS)
