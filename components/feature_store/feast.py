@@ -80,6 +80,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
                 File("feature_store.yaml", store),
                 *program_files("feature_store", "feast_schemas.py"),
                 *program_files("feature_store", "feast_server.py"),
+                *program_files("feature_store", "patient_timer.py"),
             ),
             environment={
                 "HOME": "$(DATA)",
