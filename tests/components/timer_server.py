@@ -20,6 +20,7 @@ from pathlib import Path
 import uvicorn
 
 from components.pipelines.programs.timer.api import application
+from components.pipelines.programs.timer.local import LocalEngine
 from components.pipelines.programs.timer.settings import Settings
 from components.pipelines.programs.timer.store import Store
 from components.programs import program_files
@@ -87,7 +88,8 @@ class InProcess(Server):
 
     def start(self) -> None:
         settings = Settings.from_environment(self.environment())
-        configuration = uvicorn.Config(application(settings, Store(settings.data)), port=self.port, log_config=None)
+        served = application(settings, Store(settings.data), LocalEngine)
+        configuration = uvicorn.Config(served, port=self.port, log_config=None)
         self._server = uvicorn.Server(configuration)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()

@@ -9,6 +9,7 @@ import sys
 import uvicorn
 
 from .api import application
+from .local import LocalEngine
 from .settings import Settings, SettingsError
 from .store import DataInUse, Store
 
@@ -29,7 +30,7 @@ def main() -> int:
         logging.getLogger("timer").critical("can't start: %s", error)
         return 2
     uvicorn.run(
-        application(settings, store),
+        application(settings, store, LocalEngine),
         host=settings.address,
         port=settings.port,
         log_config=None,

@@ -94,21 +94,21 @@ class Store:
             raise KeyError(step)
         return self._runs / run.id / f"{names.index(step) + 1:02}-{step}.log"
 
-    def prune_runs(self, pipeline: str, keep: int) -> None:
-        """Remove all but the newest ``keep`` ended runs of ``pipeline``."""
-        for run in [run for run in self.runs_of(pipeline) if run.ended][keep:]:
-            self._delete_run(run.id)
+    def old_runs(self, pipeline: str, keep: int) -> list[str]:
+        """Return all but the newest ``keep`` ended runs of ``pipeline``, by their ids."""
+        return [run.id for run in self.runs_of(pipeline) if run.ended][keep:]
+
+    def delete_runs(self, run_ids: Iterable[str]) -> None:
+        """Remove these runs with their files."""
+        for run_id in run_ids:
+            del self.runs[run_id]
+            shutil.rmtree(self._runs / run_id, ignore_errors=True)
 
     def delete_pipeline(self, name: str) -> None:
         """Remove the pipeline and its runs."""
         (self._pipelines / f"{name}.json").unlink(missing_ok=True)
         del self.pipelines[name]
-        for run in self.runs_of(name):
-            self._delete_run(run.id)
-
-    def _delete_run(self, run_id: str) -> None:
-        del self.runs[run_id]
-        shutil.rmtree(self._runs / run_id, ignore_errors=True)
+        self.delete_runs([run.id for run in self.runs_of(name)])
 
 
 def _lock(path: Path) -> int:
