@@ -157,8 +157,8 @@ def _service(request: Request) -> Service:
 
 
 def _plain(record: BaseModel) -> dict[str, object]:
-    # Process numbers are the service's own business.
-    return record.model_dump(mode="json", exclude={"group": True, "last_run": {"group"}})
+    inner = {"group", "engine_id"}  # the service's own business
+    return record.model_dump(mode="json", exclude={**dict.fromkeys(inner, True), "last_run": inner})
 
 
 async def _receive(request: Request, path: Path, largest: int) -> Path:
