@@ -75,7 +75,7 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
             setup=(SetupStep("database", ("$(BIN)/airflow", "db", "migrate")),),
             processes=_processes(spec),
             ports=(Port("http", spec.port), Port("web", spec.web_port)),
-            files=(*_programs(), people_accounts(inputs.people)),
+            files=(*shipped(), people_accounts(inputs.people)),
             environment={**own, **_settings(spec, inputs.of("gateway", GatewayOutputs).url + PAGES)},
             secrets={
                 "TIMER_PASSWORD": account.password,
@@ -114,7 +114,8 @@ def _processes(spec: AirflowSpec) -> tuple[Process, ...]:
     )
 
 
-def _programs() -> tuple[File, ...]:
+def shipped() -> tuple[File, ...]:
+    """Return both programs in the package that holds them."""
     files = (*program_files("pipelines", "timer"), *program_files("pipelines", "airflow_intake"))
     package = File(f"{PROGRAMS}/__init__.py", '"""The platform\'s programs."""\n')
     return (package, *(File(f"{PROGRAMS}/{file.path}", file.content) for file in files))

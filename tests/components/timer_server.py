@@ -38,7 +38,7 @@ class Server(abc.ABC):
         root.mkdir(exist_ok=True)
         self.root = root
         self.data = root / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = PipelineClient(self.url, "pipelines", PASSWORD)
         self.settings: dict[str, str] = {}
@@ -141,7 +141,7 @@ class Program(Server):
         return (self.root / "service.log").read_text()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
