@@ -39,7 +39,9 @@ class AirflowSpec(ServiceSpec):
     """Options of Airflow and of the service before it."""
 
     flavor: Literal["airflow"] = "airflow"
-    web_port: int = Field(15091, ge=1024, le=65535, description="TCP port of Airflow's API server, on loopback.")
+    # Not timer's: where one takes the other's place, both are there for a while.
+    port: int = Field(15091, ge=1024, le=65535, description="TCP port of the service, on loopback.")
+    web_port: int = Field(15092, ge=1024, le=65535, description="TCP port of Airflow's API server, on loopback.")
     parallelism: int = Field(
         4, ge=1, le=64, description="Steps that run at once, of all pipelines; never more than the machine has cores."
     )
@@ -147,6 +149,7 @@ def _settings(spec: AirflowSpec, pages: str) -> dict[str, str]:
             "bundle_refresh_check_interval": 1,
             "min_file_process_interval": 300,
             "parsing_processes": 1,
+            "print_stats_interval": 0,
             "refresh_interval": 1,
         },
         "database": {"sql_alchemy_max_overflow": 5, "sql_alchemy_pool_size": 3},
@@ -154,6 +157,8 @@ def _settings(spec: AirflowSpec, pages: str) -> dict[str, str]:
             "base_log_folder": "$(DATA)/logs",
             "colored_console_log": False,
             "dag_processor_log_target": "stdout",
+            # A line for each look into the folder, and for each request of the service, would be all that is seen.
+            "namespace_levels": "airflow.dag_processing.manager=WARNING http.access=WARNING",
             "uvicorn_logging_level": "WARNING",
         },
         # A step whose process was killed is seen as lost after this many seconds, instead of five minutes.
