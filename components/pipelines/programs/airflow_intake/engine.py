@@ -117,16 +117,19 @@ class AirflowEngine:
             run.finish("lost", str(error))
         self._service.store.save_run(run)
 
-    async def settle(self, name: str, old: Sequence[str]) -> None:
-        """Write a DAG that waited for a run's end, and have Airflow forget the ``old`` runs."""
+    async def settle(self, name: str, old: Sequence[str]) -> Sequence[str]:
+        """Write a DAG that waited for a run's end, have Airflow forget the ``old`` runs, and return those forgotten."""
         if name in self._service.store.pipelines:
             self._write(name)
+        forgotten = []
         for each in old:
             airflow_id = _airflow_id(self._service.store.runs[each])
-            # What Airflow keeps a little longer does no harm.
+            # One that Airflow still knows would be taken for a new one; it goes with the next run's end.
             with suppress(AirflowError):
                 await self._delete(f"/dags/{name}/dagRuns/{airflow_id}")
-            shutil.rmtree(self._logs / f"dag_id={name}" / f"run_id={airflow_id}", ignore_errors=True)
+                shutil.rmtree(self._logs / f"dag_id={name}" / f"run_id={airflow_id}", ignore_errors=True)
+                forgotten.append(each)
+        return forgotten
 
     def _file(self, name: str) -> Path:
         return self._dags / f"{name}.py"

@@ -71,8 +71,8 @@ class Engine(Protocol):
     async def carry_out(self, attempt: Attempt) -> None:
         """Carry ``attempt.run`` out to its end, whichever it is; the record says which."""
 
-    async def settle(self, name: str, old: Sequence[str]) -> None:
-        """Do what waits for a run of ``name`` to have ended, and forget the ``old`` runs."""
+    async def settle(self, name: str, old: Sequence[str]) -> Sequence[str]:
+        """Do what waits for a run of ``name`` to have ended, forget the ``old`` runs, and return those forgotten."""
 
     def ill(self) -> str:
         """Return what is wrong at the moment; empty when nothing is."""

@@ -232,8 +232,7 @@ class Service:
         finally:
             del self._active[name]
         old = self.store.old_runs(name, self.settings.keep_runs)
-        await self._engine.settle(name, old)
-        self.store.delete_runs(old)
+        self.store.delete_runs(await self._engine.settle(name, old))
         async with self._changing:
             await asyncio.to_thread(self.bundles.prune, self._digests_in_use())
 
