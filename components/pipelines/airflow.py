@@ -163,7 +163,8 @@ def _settings(spec: AirflowSpec, pages: str) -> dict[str, str]:
         },
         # A step whose process was killed is seen as lost after this many seconds, instead of five minutes.
         "scheduler": {"task_instance_heartbeat_timeout": 60},
-        "workers": {"max_failed_heartbeats": 12},
+        # Tasks wait for an API server that starts anew, for about two minutes.
+        "workers": {"execution_api_retries": 16, "execution_api_retry_wait_max": 10, "max_failed_heartbeats": 12},
     }
     return {
         "AIRFLOW_HOME": "$(DATA)/airflow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -15,11 +16,13 @@ import pytest
 from components.pipelines.airflow import INTAKE, shipped
 from components.pipelines.programs.airflow_intake import engine
 from components.pipelines.programs.airflow_intake.names import cron_text, run_id
-from components.pipelines.programs.airflow_intake.scheduler import bounded
+from components.pipelines.programs.airflow_intake.scheduler import bounded, wait_for_answer
+from components.pipelines.programs.airflow_intake.steps import StepFailed, Task, carry_out, note_of
+from components.pipelines.programs.timer.records import Run, now
 from components.pipelines.programs.timer.scheduling import cron_trigger
 from terrace.pipelines import PipelinesError
 from tests.components.played_airflow import Intake
-from tests.components.timer_server import SECRET, project, python, run_once, wait_for
+from tests.components.timer_server import SECRET, free_port, project, python, run_once, wait_for
 
 RETRIED = (
     "import os, pathlib, sys; mark = pathlib.Path(os.environ['PIPELINE_RUN_DIR'], 'mark');"
@@ -236,6 +239,41 @@ def test_a_runs_id_is_plain() -> None:
 def test_no_more_workers_than_cores() -> None:
     assert bounded(1) == 1
     assert bounded(10_000) == len(os.sched_getaffinity(0))
+
+
+def test_the_scheduler_waits_for_the_api_server(intake: Intake) -> None:
+    port = intake.airflow.port
+    assert wait_for_answer(f"http://127.0.0.1:{port}/api/v2/dags", 5)
+    assert wait_for_answer(f"http://127.0.0.1:{port}/airflow/", 5), "also what isn't found is an answer"
+    assert not wait_for_answer(f"http://127.0.0.1:{free_port()}/", 0.1)
+
+
+def test_a_lost_task_that_ends_late_says_nothing_of_its_successor(intake: Intake, tmp_path: Path) -> None:
+    settings = intake.airflow.settings
+    assert settings
+    bundle = project(tmp_path / "p", "late", {"name": "a", "command": python("import time; time.sleep(60)")})
+    intake.client.put("late", bundle)
+    run = Run(id="late-1", pipeline="late", commit="c", digest=bundle.digest, trigger="request", started=now())
+
+    async def both() -> None:
+        stop = asyncio.Event()
+        first = asyncio.create_task(carry_out(settings, Task(run, "a", 1), asyncio.Event()))
+        while (note := note_of(intake.data / "runs" / "late-1", "a")) is None or note.group is None:
+            await asyncio.sleep(0.02)
+        second = asyncio.create_task(carry_out(settings, Task(run, "a", 2), stop))
+        with pytest.raises(StepFailed, match="exit code 137"):
+            await first
+        await asyncio.to_thread(
+            wait_for, lambda: (found := note_of(intake.data / "runs" / "late-1", "a")) and found.attempts == 2
+        )
+        stop.set()
+        with pytest.raises(StepFailed):
+            await second
+
+    asyncio.run(both())
+    note = note_of(intake.data / "runs" / "late-1", "a")
+    assert note is not None
+    assert (note.attempts, note.state) == (2, "lost")
 
 
 def test_what_is_shipped_needs_nothing_but_what_is_shipped(tmp_path: Path) -> None:

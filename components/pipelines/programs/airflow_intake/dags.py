@@ -8,8 +8,8 @@ import os
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ..timer.definition import StepDefinition
 from ..timer.records import Run

@@ -88,10 +88,12 @@ async def carry_out(settings: Settings, task: Task, stop: asyncio.Event) -> None
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
     (settings.data / HOME).mkdir(exist_ok=True, mode=0o700)
     note = note_of(folder, task.step) or StepNote(name=task.step)
-    # An attempt whose task was killed may have left processes behind.
-    await asyncio.to_thread(end_run, task.run.id, note.group)
+    left, note.group = note.group, None
     note.state, note.attempts, note.exit_code, note.error = "running", task.attempt, None, ""
     note.started = note.started or now()
+    write_record(folder / f"{task.step}.json", note)
+    # An attempt whose task was killed may have left processes behind.
+    await asyncio.to_thread(end_run, task.run.id, left)
     try:
         await _attempt(settings, task, definition, stop, note)
         note.state = "succeeded"
@@ -100,7 +102,10 @@ async def carry_out(settings: Settings, task: Task, stop: asyncio.Event) -> None
         raise
     finally:
         note.group, note.seconds = None, (now() - note.started).total_seconds()
-        write_record(folder / f"{task.step}.json", note)
+        later = note_of(folder, task.step)
+        # A task that Airflow lost may end after the one that took its place has begun.
+        if later is None or later.attempts <= task.attempt:
+            write_record(folder / f"{task.step}.json", note)
 
 
 async def _attempt(
