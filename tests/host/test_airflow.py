@@ -23,7 +23,9 @@ SHIFT = PORT_SHIFT + 500
 LATER = "backup|data_quality|data_versioning|drift|feature_store|portal"
 NAME, LONG = "small", "long"
 RETRIED = 'if [ -e "$PIPELINE_RUN_DIR/x" ]; then echo again; else touch "$PIPELINE_RUN_DIR/x"; exit 3; fi'
-LASTING = 'if [ -e "$PIPELINE_RUN_DIR/x" ]; then echo again; else touch "$PIPELINE_RUN_DIR/x"; exec sleep 987; fi'
+LASTING = (
+    'if [ -e "$PIPELINE_RUN_DIR/x" ]; then echo again; else touch "$PIPELINE_RUN_DIR/x"; echo first; exec sleep 987; fi'
+)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +165,7 @@ def test_no_secret_is_in_commands_or_logs(made: dict[str, Any], pipelines: Pipel
 def test_a_run_goes_on_after_everything_was_killed(small: Platform, pipelines: PipelineClient, tmp_path: Path) -> None:
     _send(pipelines, tmp_path, LONG, {"name": "lasting", "command": ["sh", "-c", LASTING], "retries": 1})
     run = pipelines.start(LONG)
-    wait_for(lambda: pipelines.run(run.id).steps[0].state == "running", 60)
+    wait_for(lambda: pipelines.log(run.id, "lasting") == b"first\n", 60)
     before = {name: pid for name, pid in program_pids(SMALL).items() if "-airflow-" in name}
     assert len(before) == 4
     for pid in before.values():
