@@ -54,7 +54,9 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
     spec_type: ClassVar[type[FlavorSpec]] = AirflowSpec
     requires: ClassVar[tuple[str, ...]] = ("gateway", "tracking", "database")
     uses: ClassVar[tuple[str, ...]] = ("data_quality", "data_versioning", "feature_store", "serving")
+    connects: ClassVar[tuple[str, ...]] = ("database", "feature_store")  # steps reach the rest through the gateway
     supports: ClassVar[tuple[str, ...]] = ("host",)
+    keeps_files: ClassVar[bool] = True
 
     def build(self, spec: AirflowSpec, inputs: Inputs) -> PipelinesOutputs:
         """Run Airflow on a database of its own."""
