@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -74,14 +74,18 @@ class Recorder(MockMonitor):
         return answer
 
 
-def blueprint(tier: int, folder: Path) -> Blueprint:
-    """Return the local environment's blueprint at another tier; its stack file is written into ``folder``."""
+def blueprint(tier: int, folder: Path, chosen: Iterable[tuple[str, str]] = ()) -> Blueprint:
+    """Return the local environment's blueprint at another tier; its stack file is written into ``folder``.
+
+    Each slot of ``chosen`` has the flavor beside it, instead of its tier's.
+    """
     file = ROOT / "stacks" / f"Pulumi.{ENVIRONMENT}.yaml"
     catalog, table = Catalog(), TierTable.load()
     text = file.read_text(encoding="utf-8")
     assert TIER_LINE in text
     changed = folder / file.name
-    changed.write_text(text.replace(TIER_LINE, f"terrace:tier: {tier}"), encoding="utf-8")
+    lines = "".join(f"    {slot}: {{flavor: {flavor}}}\n" for slot, flavor in chosen)
+    changed.write_text(text.replace(TIER_LINE, f"terrace:tier: {tier}") + lines, encoding="utf-8")
     return resolve(config.parse(stackfile.read(changed, file.name), ENVIRONMENT, catalog, table), table, catalog)
 
 

@@ -12,11 +12,20 @@ import pytest
 
 from terrace import platform
 from terrace.catalog import Catalog
+from terrace.tiers import TierTable
 from tests.components.recording import Recorded, blueprint, plan
 
 CATALOG = Catalog()
 FLAVORS = [(slot, flavor) for slot, flavors in CATALOG.flavors.items() for flavor in flavors]
 TIERS = range(1, 6)
+# Flavors that no tier has by itself.
+OTHERS = [(slot, flavor) for slot, flavor in FLAVORS if flavor not in TierTable.load().slots[slot].flavors.values()]
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Recorded]]:
+    """The plan of every tier with the flavors that have to be chosen."""
+    return {tier: plan(blueprint(tier, tmp_path_factory.mktemp("stack"), OTHERS)) for tier in TIERS}
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +69,10 @@ def test_what_a_flavor_needs_are_slots(slot: str, flavor: str) -> None:
 
 @pytest.mark.parametrize(("slot", "flavor"), FLAVORS)
 def test_a_flavor_is_planned_with_all_its_children_below_it(
-    plans: dict[int, list[Recorded]], slot: str, flavor: str
+    plans: dict[int, list[Recorded]], others: dict[int, list[Recorded]], slot: str, flavor: str
 ) -> None:
     token = CATALOG.component(slot, flavor).token
+    plans = others if (slot, flavor) in OTHERS else plans
     planned = [tier for tier in TIERS if any(resource.type == token for resource in plans[tier])]
     assert planned, "no tier plans it"
     assert planned == list(range(planned[0], 6)), "a higher tier drops it"
@@ -79,17 +89,24 @@ def test_everything_has_a_parent_and_no_name_says_where_it_runs(plans: dict[int,
         assert not re.search(r"local|prod|staging|\d+\.\d+", resource.name), resource.urn
 
 
-def test_services_listen_on_ports_of_their_own(plans: dict[int, list[Recorded]]) -> None:
-    services = [r.inputs for r in plans[5] if r.inputs.get("role") == "service"]
+@pytest.fixture(params=["plans", "others"])
+def highest(request: pytest.FixtureRequest) -> list[Recorded]:
+    """The plan of the highest tier, with the flavors that it has by itself and with the others."""
+    planned: dict[int, list[Recorded]] = request.getfixturevalue(request.param)
+    return planned[5]
+
+
+def test_services_listen_on_ports_of_their_own(highest: list[Recorded]) -> None:
+    services = [r.inputs for r in highest if r.inputs.get("role") == "service"]
     ports = [port for inputs in services for port in json.loads(inputs["variables"])["service_ports"]]
     assert len(ports) == len(set(ports))
     assert min(ports) >= 1024
 
 
 @pytest.mark.parametrize("word", ["PASSWORD", "SECRET", "TOKEN"])
-def test_what_is_called_a_secret_is_kept_as_one(plans: dict[int, list[Recorded]], word: str) -> None:
+def test_what_is_called_a_secret_is_kept_as_one(highest: list[Recorded], word: str) -> None:
     """A plain variable stands in the clear in the inventory's documentation and in golden plans."""
-    services = [r.inputs for r in plans[5] if r.inputs.get("role") == "service"]
+    services = [r.inputs for r in highest if r.inputs.get("role") == "service"]
     plain = {name: value for inputs in services for name, value in _environment(inputs).items() if word in name}
     assert [name for name, value in plain.items() if "[" in value] == []
 
@@ -99,18 +116,18 @@ def _environment(inputs: dict[str, str]) -> dict[str, str]:
     return environment
 
 
-def test_every_service_is_probed_measured_and_limited(plans: dict[int, list[Recorded]]) -> None:
-    for inputs in (r.inputs for r in plans[5] if r.inputs.get("role") == "service"):
+def test_every_service_is_probed_measured_and_limited(highest: list[Recorded]) -> None:
+    for inputs in (r.inputs for r in highest if r.inputs.get("role") == "service"):
         variables = json.loads(inputs["variables"])
         assert variables["service_probe"], inputs["instance"]
         assert variables["service_metrics"], inputs["instance"]
         assert all(process["memory_mb"] > 0 for process in variables["service_processes"]), inputs["instance"]
 
 
-def test_no_command_holds_a_secret(plans: dict[int, list[Recorded]]) -> None:
-    generated = {f"[{r.name}]" for r in plans[5] if r.type in ("terrace:Password", "terrace:CertificateAuthority")}
+def test_no_command_holds_a_secret(highest: list[Recorded]) -> None:
+    generated = {f"[{r.name}]" for r in highest if r.type in ("terrace:Password", "terrace:CertificateAuthority")}
     assert len(generated) >= 8
-    for inputs in (r.inputs for r in plans[5] if r.inputs.get("role") == "service"):
+    for inputs in (r.inputs for r in highest if r.inputs.get("role") == "service"):
         variables = json.loads(inputs["variables"])
         words = [
             w for part in ("service_setup", "service_processes") for each in variables[part] for w in each["command"]

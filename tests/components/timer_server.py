@@ -20,6 +20,7 @@ from pathlib import Path
 import uvicorn
 
 from components.pipelines.programs.timer.api import application
+from components.pipelines.programs.timer.local import LocalEngine
 from components.pipelines.programs.timer.settings import Settings
 from components.pipelines.programs.timer.store import Store
 from components.programs import program_files
@@ -37,7 +38,7 @@ class Server(abc.ABC):
         root.mkdir(exist_ok=True)
         self.root = root
         self.data = root / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = PipelineClient(self.url, "pipelines", PASSWORD)
         self.settings: dict[str, str] = {}
@@ -87,7 +88,8 @@ class InProcess(Server):
 
     def start(self) -> None:
         settings = Settings.from_environment(self.environment())
-        configuration = uvicorn.Config(application(settings, Store(settings.data)), port=self.port, log_config=None)
+        served = application(settings, Store(settings.data), LocalEngine)
+        configuration = uvicorn.Config(served, port=self.port, log_config=None)
         self._server = uvicorn.Server(configuration)
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()
@@ -139,7 +141,7 @@ class Program(Server):
         return (self.root / "service.log").read_text()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -2,43 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 
-import uvicorn
-
-from .api import application
-from .settings import Settings, SettingsError
-from .store import DataInUse, Store
-
-# How long requests that are being answered may still take once the service is asked to end (seconds).
-REQUESTS_SECONDS = 3
-
-
-def main() -> int:
-    """Serve until SIGTERM and return the exit code."""
-    os.umask(0o077)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Each job that fires would be a line; runs have records of their own.
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    try:
-        settings = Settings.from_environment(os.environ)
-        store = Store(settings.data)
-    except (SettingsError, DataInUse) as error:
-        logging.getLogger("timer").critical("can't start: %s", error)
-        return 2
-    uvicorn.run(
-        application(settings, store),
-        host=settings.address,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=REQUESTS_SECONDS,
-    )
-    return 0
-
+from .local import LocalEngine
+from .serve import serve
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(LocalEngine))

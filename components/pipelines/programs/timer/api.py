@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .authentication import BasicAuthentication
+from .engine import Engine
 from .errors import Refused
 from .logs import read_from
 from .metrics import metrics_page
@@ -32,12 +33,12 @@ logger = logging.getLogger(__name__)
 COMMIT = re.compile(r"[0-9A-Za-z._-]{1,100}")
 
 
-def application(settings: Settings, store: Store) -> Starlette:
-    """Return the application, which closes ``store`` when it ends."""
+def application(settings: Settings, store: Store, engine: Callable[[Service], Engine]) -> Starlette:
+    """Return the application, which runs pipelines by ``engine`` and closes ``store`` when it ends."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        service = Service(settings, store)
+        service = Service(settings, store, engine)
         await service.start()
         app.state.service = service
         yield
@@ -67,9 +68,10 @@ def application(settings: Settings, store: Store) -> Starlette:
     )
 
 
-async def health(_: Request) -> Response:
-    """Answer that the service works."""
-    return JSONResponse({"status": "ok"})
+async def health(request: Request) -> Response:
+    """Answer whether the service works."""
+    ill = _service(request).ill()
+    return JSONResponse({"status": ill}, 503) if ill else JSONResponse({"status": "ok"})
 
 
 async def metrics(request: Request) -> Response:
@@ -155,8 +157,8 @@ def _service(request: Request) -> Service:
 
 
 def _plain(record: BaseModel) -> dict[str, object]:
-    # Process numbers are the service's own business.
-    return record.model_dump(mode="json", exclude={"group": True, "last_run": {"group"}})
+    inner = {"group", "engine_id"}  # the service's own business
+    return record.model_dump(mode="json", exclude={**dict.fromkeys(inner, True), "last_run": inner})
 
 
 async def _receive(request: Request, path: Path, largest: int) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -23,13 +23,17 @@ class StepLog:
         path: The step's log; earlier attempts are in it already.
         limit: The size (bytes) after which only the end of the output is kept.
         secrets: What must not be written.
+        echo: Told what is written, but nothing that is left out.
     """
 
-    def __init__(self, path: Path, limit: int, secrets: Iterable[bytes]) -> None:
+    def __init__(
+        self, path: Path, limit: int, secrets: Iterable[bytes], echo: Callable[[bytes], object] = lambda _: None
+    ) -> None:
         self._file: BinaryIO = path.open("ab", buffering=0)
         self._room = max(0, limit - self._file.tell())
         self._masker = Masker(secrets)
         self._personal = PersonalMasker()
+        self._echo = echo
         self._tail = bytearray()
         self._left_out = 0
 
@@ -57,6 +61,7 @@ class StepLog:
         head = data[: self._room]
         self._room -= len(head)
         self._file.write(head)
+        self._echo(head)
         self._tail += data[len(head) :]
         too_much = len(self._tail) - TAIL_BYTES
         if too_much > 0:

@@ -32,6 +32,12 @@ class People:
         digest = hashlib.sha256(f"{account['salt']}:{password}".encode()).hexdigest()
         return account["right"] if hmac.compare_digest(digest, account["digest"]) else None
 
+    def right_of(self, name: str) -> str | None:
+        """Return the right of the account called ``name``, whoever asks; None where there is none."""
+        self._read()
+        account = self._accounts.get(name)
+        return account["right"] if account else None
+
     def _read(self) -> None:
         if self._file is None:
             return

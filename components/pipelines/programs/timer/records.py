@@ -47,9 +47,14 @@ class ProcessGroup(_Record):
 
 
 class Run(_Record):
-    """One run of a pipeline. ``error`` says in one sentence why it did not succeed."""
+    """One run of a pipeline.
+
+    ``error`` says in one sentence why it did not succeed; ``engine_id`` is the id that the engine gave a run which it
+    began by itself.
+    """
 
     id: str
+    engine_id: str = ""
     pipeline: str
     commit: str
     digest: str

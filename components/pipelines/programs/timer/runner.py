@@ -4,57 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from contextlib import suppress
-from pathlib import Path
 
 from .bundles import Bundles
 from .commands import Command, Ended, execute
-from .definition import PipelineDefinition, StepDefinition
+from .definition import StepDefinition
+from .engine import Attempt, RunFailed, RunStopped
+from .environments import HOME, READY_FILE, step_environment, uv_environment
 from .logs import StepLog
-from .processes import RUN_VARIABLE
-from .records import ProcessGroup, Run, StepRun, now
+from .records import ProcessGroup, StepRun, now
 from .settings import MIB, Settings
 from .store import Store
 
 logger = logging.getLogger(__name__)
 
-SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 LONGEST_PAUSE_SECONDS = 30.0
-SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-READY_FILE = ".venv/.terrace-ready"
-
-
-class RunFailed(Exception):
-    """The run can't go on; the text says why."""
-
-
-class RunStopped(Exception):
-    """The run was asked to stop."""
-
-
-class Attempt:
-    """What one run needs while it goes on: its record, its pipeline, its end, and the wish to stop it."""
-
-    def __init__(self, run: Run, definition: PipelineDefinition, stop: asyncio.Event) -> None:
-        self.run = run
-        self.definition = definition
-        self.stop = stop
-        self._end = asyncio.get_running_loop().time() + definition.timeout
-
-    def seconds_left(self, limit: float | None = None) -> float:
-        """Return how long something may take that has a ``limit`` (seconds) of its own.
-
-        Raises:
-            RunFailed: The run's time is over.
-            RunStopped: It was asked to stop.
-        """
-        if self.stop.is_set():
-            raise RunStopped
-        left = self._end - asyncio.get_running_loop().time()
-        if left <= 0:
-            raise RunFailed(f"The run took longer than {self.definition.timeout} s")
-        return min(left, limit or math.inf)
 
 
 class Runner:
@@ -64,8 +28,7 @@ class Runner:
         self._settings = settings
         self._store = store
         self._bundles = bundles
-        self._home = settings.data / "home"
-        self._home.mkdir(exist_ok=True, mode=0o700)
+        (settings.data / HOME).mkdir(exist_ok=True, mode=0o700)
 
     async def carry_out(self, attempt: Attempt) -> None:
         """Carry out ``attempt.run`` to its end, whichever it is; the record says which."""
@@ -97,7 +60,10 @@ class Runner:
         if not self._settings.uv:
             raise RunFailed("The bundle has a uv.lock, but the service has no uv (TIMER_UV)")
         command = Command(
-            [self._settings.uv, "sync", "--frozen"], folder, self._uv_environment(attempt.run), attempt.run.id
+            [self._settings.uv, "sync", "--frozen"],
+            folder,
+            uv_environment(self._settings, attempt.run.id),
+            attempt.run.id,
         )
         ended = await self._execute(attempt, command, None, attempt.seconds_left())
         if ended.because == "stopped":
@@ -130,8 +96,9 @@ class Runner:
             self._store.save_run(attempt.run)
 
     async def _attempts(self, attempt: Attempt, step: StepDefinition, record: StepRun) -> None:
+        folder, work = self._bundles.folder(attempt.run.digest), self._store.work_folder(attempt.run.id)
         command = Command(
-            step.command, self._bundles.folder(attempt.run.digest), self._step_environment(attempt.run), attempt.run.id
+            step.command, folder, step_environment(self._settings, folder, attempt.run, work), attempt.run.id
         )
         while True:
             seconds = attempt.seconds_left(step.timeout)
@@ -143,7 +110,7 @@ class Runner:
                 return
             attempt.seconds_left()
             if record.attempts > step.retries:
-                raise RunFailed(f"Step {step.name} {_how(ended, seconds)}")
+                raise RunFailed(f"Step {step.name} {how_it_ended(ended, seconds)}")
             self._store.save_run(attempt.run)
             await _pause(attempt, record.attempts)
 
@@ -159,43 +126,13 @@ class Runner:
         with StepLog(path, limit, secrets) as log:
             ended = await execute(command, log, seconds=seconds, stop=attempt.stop, started=started)
             if ended != Ended(0):
-                log.note(_how(ended, seconds))
+                log.note(how_it_ended(ended, seconds))
         run.group = None
         return ended
 
-    def _uv_environment(self, run: Run) -> dict[str, str]:
-        return {
-            "PATH": SYSTEM_PATH,
-            "HOME": str(self._home),
-            "LANG": "C.UTF-8",
-            "UV_PYTHON": "/usr/bin/python3",
-            "UV_PYTHON_DOWNLOADS": "never",
-            "UV_NO_PROGRESS": "1",
-            # The host's own CAs, a company's among them; uv's built-in ones where the host has none.
-            "UV_SYSTEM_CERTS": str(SYSTEM_CERTIFICATES.is_file()).lower(),
-            **self._settings.uv_variables,
-            "UV_CACHE_DIR": str(self._settings.data / "uv-cache"),
-            RUN_VARIABLE: run.id,
-        }
 
-    def _step_environment(self, run: Run) -> dict[str, str]:
-        uv = [str(Path(self._settings.uv).parent)] if self._settings.uv else []
-        tools = [str(self._bundles.folder(run.digest) / ".venv" / "bin"), *uv, SYSTEM_PATH]
-        return {
-            **self._settings.project_variables,
-            "PATH": ":".join(tools),
-            "HOME": str(self._home),
-            "LANG": "C.UTF-8",
-            # So that a step's lines are in its log when it prints them.
-            "PYTHONUNBUFFERED": "1",
-            "PIPELINE_NAME": run.pipeline,
-            RUN_VARIABLE: run.id,
-            "PIPELINE_RUN_DIR": str(self._store.work_folder(run.id)),
-            "PIPELINE_COMMIT": run.commit,
-        }
-
-
-def _how(ended: Ended, seconds: float) -> str:
+def how_it_ended(ended: Ended, seconds: float) -> str:
+    """Return the end of a sentence that begins with who ended; it had ``seconds``."""
     if ended.because == "timeout":
         return f"took longer than {seconds:.0f} s and was ended"
     return ("was stopped" if ended.because == "stopped" else "ended") + f" with exit code {ended.exit_code}"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .bundles import Bundles
 from .definition import DefinitionError, PipelineDefinition
+from .engine import Attempt, Engine
 from .errors import Refused
 from .processes import end_run
 from .records import PipelineRecord, PipelineStatus, Run, StepRun, Trigger, now
-from .runner import Attempt, Runner
-from .scheduling import Schedule
 from .settings import Settings
 from .store import Store
 
@@ -34,40 +34,51 @@ class Service:
     Args:
         settings: The configuration.
         store: The records; those of runs that were going on when the service died are put right here.
+        engine: Makes what runs pipelines and begins runs by schedule.
     """
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, store: Store, engine: Callable[[Service], Engine]) -> None:
+        self.settings = settings
         self.store = store
         self.bundles = Bundles(settings.data / "bundles", settings.bundle_mb)
-        self._runner = Runner(settings, store, self.bundles)
-        self._schedule = Schedule(self._fire)
+        self._engine = engine(self)
         self._definitions: dict[str, PipelineDefinition] = {}
         self._active: dict[str, _Active] = {}
         self._changing = asyncio.Lock()
 
     async def start(self) -> None:
         """Put right what an abrupt end left behind, and begin the schedules."""
-        for run in self.store.runs_of():
-            if not run.ended:
+        unfinished = [run for run in self.store.runs_of() if not run.ended]
+        for run in unfinished:
+            if not self._engine.outlives_service:
                 await asyncio.to_thread(self._lose, run)
         for record in list(self.store.pipelines.values()):
             try:
                 self._definitions[record.name] = self.bundles.definition(record.digest)
             except (OSError, DefinitionError) as error:
                 logger.warning("pipeline %s must be sent again, its bundle is damaged: %s", record.name, error)
-        self._schedule.start()
+        for run in unfinished:
+            if self._engine.outlives_service:
+                self._resume(run)
+        await self._engine.start()
         for name, definition in self._definitions.items():
-            self._schedule.set(name, definition.schedule, self.store.pipelines[name].scheduled_after)
+            await self._engine.set(name, definition.schedule, self.store.pipelines[name].scheduled_after)
 
     async def stop(self) -> None:
-        """Stop all runs, which are cancelled, and let go of the data folder."""
-        self._schedule.stop()
+        """Stop all runs, which are cancelled unless they outlive the service, and let go of the data folder."""
+        await self._engine.stop()
         tasks = [active.task for active in self._active.values()]
         for active in self._active.values():
-            active.stop.set()
+            if self._engine.outlives_service:
+                active.task.cancel()
+            else:
+                active.stop.set()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.store.close()
+
+    def ill(self) -> str:
+        """Return what is wrong with the service at the moment; empty when nothing is."""
+        return self._engine.ill()
 
     async def put(self, name: str, archive: Path, commit: str) -> tuple[PipelineStatus, bool]:
         """Take a bundle as pipeline ``name`` and tell whether that changed anything.
@@ -91,7 +102,7 @@ class Service:
             record.digest, record.commit = digest, commit
             self.store.save_pipeline(record)
             self._definitions[name] = definition
-            self._schedule.set(name, definition.schedule, record.scheduled_after)
+            await self._engine.set(name, definition.schedule, record.scheduled_after)
             await asyncio.to_thread(self.bundles.prune, self._digests_in_use())
             return self.status(name), changed
 
@@ -105,7 +116,7 @@ class Service:
             self._known(name)
             if name in self._active:
                 raise Refused(409, f"Pipeline '{name}' is running", fix="Cancel its run, or wait for its end.")
-            self._schedule.remove(name)
+            await self._engine.remove(name)
             self._definitions.pop(name, None)
             self.store.delete_pipeline(name)
             await asyncio.to_thread(self.bundles.prune, self._digests_in_use())
@@ -135,10 +146,16 @@ class Service:
             steps=[StepRun(name=step.name) for step in definition.steps],
         )
         self.store.save_run(run)
-        stop = asyncio.Event()
-        task = asyncio.create_task(self._carry_out(Attempt(run, definition, stop)))
-        self._active[name] = _Active(run, stop, task)
+        self._carry(run, definition)
         return run
+
+    def adopt(self, run: Run) -> None:
+        """Follow a run that the engine began by itself, unless another run of its pipeline goes on."""
+        definition = self._definitions.get(run.pipeline)
+        if definition and run.pipeline not in self._active:
+            run.steps = [StepRun(name=step.name) for step in definition.steps]
+            self.store.save_run(run)
+            self._carry(run, definition)
 
     def cancel(self, run_id: str) -> Run:
         """Ask a run to stop.
@@ -175,7 +192,7 @@ class Service:
             description=definition.description if definition else "",
             schedule=definition.schedule if definition else None,
             steps=[step.name for step in definition.steps] if definition else [],
-            next_run=self._schedule.next(name),
+            next_run=self._engine.next(name),
             last_run=next(iter(self.store.runs_of(name)), None),
         )
 
@@ -183,7 +200,8 @@ class Service:
         """Tell whether a run of ``name`` is going on."""
         return name in self._active
 
-    async def _fire(self, name: str) -> None:
+    async def fire(self, name: str) -> None:
+        """Start a run because its time has come."""
         record = self.store.pipelines[name]
         record.scheduled_after = now()
         self.store.save_pipeline(record)
@@ -192,17 +210,29 @@ class Service:
         except Refused as error:
             logger.warning("scheduled run of %s left out: %s", name, error.what)
 
+    def _carry(self, run: Run, definition: PipelineDefinition) -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(self._carry_out(Attempt(run, definition, stop)))
+        self._active[run.pipeline] = _Active(run, stop, task)
+
+    def _resume(self, run: Run) -> None:
+        try:
+            self._carry(run, self.bundles.definition(run.digest))
+        except (OSError, DefinitionError):
+            self._lose(run)
+
     async def _carry_out(self, attempt: Attempt) -> None:
         name = attempt.run.pipeline
         try:
-            await self._runner.carry_out(attempt)
+            await self._engine.carry_out(attempt)
             self._count(attempt.run)
         except OSError:
             # A full disk, say. The record on it is put right at the next start.
             logger.exception("the end of run %s can't be noted", attempt.run.id)
         finally:
             del self._active[name]
-        self.store.prune_runs(name, self._settings.keep_runs)
+        old = self.store.old_runs(name, self.settings.keep_runs)
+        self.store.delete_runs(await self._engine.settle(name, old))
         async with self._changing:
             await asyncio.to_thread(self.bundles.prune, self._digests_in_use())
 
@@ -226,7 +256,7 @@ class Service:
     def _check(self, name: str, definition: PipelineDefinition) -> None:
         if definition.name != name:
             raise Refused(422, f"The bundle's pipeline is called '{definition.name}', not '{name}'")
-        lacking = [step for step in self._settings.required_steps if step not in {s.name for s in definition.steps}]
+        lacking = [step for step in self.settings.required_steps if step not in {s.name for s in definition.steps}]
         if lacking:
             raise Refused(
                 422,

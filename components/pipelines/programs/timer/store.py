@@ -15,7 +15,7 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,13 +59,13 @@ class Store:
     def save_pipeline(self, record: PipelineRecord) -> None:
         """Keep ``record``."""
         self.pipelines[record.name] = record
-        _write(self._pipelines / f"{record.name}.json", record)
+        write_record(self._pipelines / f"{record.name}.json", record)
 
     def save_run(self, run: Run) -> None:
         """Keep ``run``; its folder is made when absent."""
         self.runs[run.id] = run
         self.work_folder(run.id).mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(self._runs / run.id / "run.json", run)
+        write_record(self._runs / run.id / "run.json", run)
 
     def runs_of(self, pipeline: str | None = None) -> list[Run]:
         """Return the runs (of ``pipeline``), the newest first."""
@@ -87,28 +87,46 @@ class Store:
         Raises:
             KeyError: The run has no such step.
         """
-        if step is None:
-            return self._runs / run.id / f"{PREPARE}.log"
-        names = [each.name for each in run.steps]
-        if step not in names:
-            raise KeyError(step)
-        return self._runs / run.id / f"{names.index(step) + 1:02}-{step}.log"
+        return self._runs / run.id / log_name([each.name for each in run.steps], step)
 
-    def prune_runs(self, pipeline: str, keep: int) -> None:
-        """Remove all but the newest ``keep`` ended runs of ``pipeline``."""
-        for run in [run for run in self.runs_of(pipeline) if run.ended][keep:]:
-            self._delete_run(run.id)
+    def old_runs(self, pipeline: str, keep: int) -> list[str]:
+        """Return all but the newest ``keep`` ended runs of ``pipeline``, by their ids."""
+        return [run.id for run in self.runs_of(pipeline) if run.ended][keep:]
+
+    def delete_runs(self, run_ids: Iterable[str]) -> None:
+        """Remove these runs with their files."""
+        for run_id in run_ids:
+            del self.runs[run_id]
+            shutil.rmtree(self._runs / run_id, ignore_errors=True)
 
     def delete_pipeline(self, name: str) -> None:
         """Remove the pipeline and its runs."""
         (self._pipelines / f"{name}.json").unlink(missing_ok=True)
         del self.pipelines[name]
-        for run in self.runs_of(name):
-            self._delete_run(run.id)
+        self.delete_runs([run.id for run in self.runs_of(name)])
 
-    def _delete_run(self, run_id: str) -> None:
-        del self.runs[run_id]
-        shutil.rmtree(self._runs / run_id, ignore_errors=True)
+
+def log_name(steps: Sequence[str], step: str | None) -> str:
+    """Return the name of the log of ``step``, one of ``steps``; without one, that of preparing the environment.
+
+    Raises:
+        KeyError: There is no such step.
+    """
+    if step is None:
+        return f"{PREPARE}.log"
+    if step not in steps:
+        raise KeyError(step)
+    return f"{steps.index(step) + 1:02}-{step}.log"
+
+
+def write_record(path: Path, record: BaseModel) -> None:
+    """Keep ``record`` at ``path``, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(record.model_dump_json(indent=1).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def _lock(path: Path) -> int:
@@ -132,12 +150,3 @@ def _load(paths: Iterable[Path], kind: type[RecordT], key: Callable[[RecordT], s
             continue
         records[key(record)] = record
     return records
-
-
-def _write(path: Path, record: BaseModel) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        file.write(record.model_dump_json(indent=1).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

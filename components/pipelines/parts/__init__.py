@@ -1,0 +1,1 @@
+"""What flavors of pipelines have in common."""

@@ -1,0 +1,290 @@
+"""Runs by Airflow: each pipeline a DAG, each run a DAG run, followed until its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..timer.engine import Attempt, RunFailed, RunStopped
+from ..timer.errors import Refused
+from ..timer.processes import end_run
+from ..timer.records import Run, now
+from ..timer.service import Service
+from . import names
+from .client import AirflowClient, AirflowError
+from .states import CANCELLED, finish, take_over
+from .steps import note_of
+
+logger = logging.getLogger(__name__)
+
+# How often Airflow is asked: of a run that goes on, and of everything else (seconds).
+FOLLOW_SECONDS, LOOK_SECONDS = 0.5, 3.0
+# How long Airflow may take to read a pipeline (seconds).
+READS_WITHIN_SECONDS = 120.0
+LATEST_RUNS = 50
+DAG_FILE = '''"""Made from the bundle of pipeline {name}, and made anew when that changes: an Airflow DAG."""
+
+from programs.airflow_intake.dags import pipeline
+
+dag = pipeline({name!r}, digest={digest!r}, commit={commit!r}, after={after!r})
+'''
+
+
+class AirflowEngine:
+    """Has Airflow carry out the runs of ``service``.
+
+    Args:
+        service: The service.
+        client: Airflow's API.
+        dags: The folder that Airflow reads DAGs from.
+        logs: The folder of its logs.
+    """
+
+    outlives_service = True
+
+    def __init__(self, service: Service, client: AirflowClient, dags: Path, logs: Path) -> None:
+        self._service = service
+        self._client = client
+        self._dags = dags
+        self._logs = logs
+        self._ill = "Airflow has not answered yet"
+        self._known: dict[str, dict[str, Any]] = {}
+        self._after: dict[str, datetime] = {}
+        self._watcher: asyncio.Task[None] | None = None
+        dags.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    async def start(self) -> None:
+        """Begin to watch Airflow."""
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """No longer watch it."""
+        if self._watcher:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+
+    async def set(self, name: str, expression: str | None, after: datetime) -> None:
+        """Write the DAG of ``name``; its bundle says when it runs.
+
+        While a run goes on it waits for the run's end: Airflow's tasks read the file that is there.
+        """
+        self._after[name] = after
+        if not self._service.running(name):
+            self._write(name)
+
+    async def remove(self, name: str) -> None:
+        """Remove the DAG of ``name``, and its runs.
+
+        Raises:
+            Refused: Airflow doesn't do it.
+        """
+        self._file(name).unlink(missing_ok=True)
+        try:
+            await self._forgotten(name)
+            await self._delete(f"/dags/{name}")
+        except AirflowError as error:
+            raise Refused(503, f"Pipeline '{name}' can't be removed now", str(error), "Try again.") from None
+        self._known.pop(name, None)
+        shutil.rmtree(self._logs / f"dag_id={name}", ignore_errors=True)
+
+    def next(self, name: str) -> datetime | None:
+        """Return when ``name`` runs next by itself."""
+        text = self._known.get(name, {}).get("next_dagrun_run_after")
+        return datetime.fromisoformat(text) if text else None
+
+    def ill(self) -> str:
+        """Return what is wrong with Airflow; empty when nothing is."""
+        return self._ill
+
+    async def carry_out(self, attempt: Attempt) -> None:
+        """Have Airflow carry ``attempt.run`` out, and follow it to its end."""
+        run = attempt.run
+        run.started = run.started or now()
+        try:
+            await self._begin(attempt)
+            await self._follow(attempt)
+        except RunStopped:
+            run.finish("cancelled", "It was stopped before its end")
+        except RunFailed as error:
+            run.finish("failed", str(error))
+        except AirflowError as error:
+            run.finish("lost", str(error))
+        self._service.store.save_run(run)
+
+    async def settle(self, name: str, old: Sequence[str]) -> Sequence[str]:
+        """Write a DAG that waited for a run's end, have Airflow forget the ``old`` runs, and return those forgotten."""
+        if name in self._service.store.pipelines:
+            self._write(name)
+        forgotten = []
+        for each in old:
+            airflow_id = _airflow_id(self._service.store.runs[each])
+            # One that Airflow still knows would be taken for a new one; it goes with the next run's end.
+            with suppress(AirflowError):
+                await self._delete(f"/dags/{name}/dagRuns/{airflow_id}")
+                shutil.rmtree(self._logs / f"dag_id={name}" / f"run_id={airflow_id}", ignore_errors=True)
+                forgotten.append(each)
+        return forgotten
+
+    def _file(self, name: str) -> Path:
+        return self._dags / f"{name}.py"
+
+    def _write(self, name: str) -> None:
+        record = self._service.store.pipelines[name]
+        after = self._after.get(name, record.scheduled_after).isoformat()
+        text = DAG_FILE.format(name=name, digest=record.digest, commit=record.commit, after=after)
+        file = self._file(name)
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            temporary = file.with_suffix(".tmp")
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(file)
+
+    async def _forgotten(self, name: str) -> None:
+        """Wait for Airflow to see that a DAG's file is gone: its DAG processor ends when the DAG is deleted first."""
+        until = asyncio.get_running_loop().time() + READS_WITHIN_SECONDS
+        with suppress(AirflowError):
+            while not (await self._client.ask("GET", f"/dags/{name}"))["is_stale"]:
+                if asyncio.get_running_loop().time() > until:
+                    raise Refused(503, f"Pipeline '{name}' can't be removed now", "Airflow still has it.", "Try again.")
+                await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _delete(self, path: str) -> None:
+        try:
+            await self._client.ask("DELETE", path)
+        except AirflowError as error:
+            if error.status != 404:
+                raise
+
+    async def _begin(self, attempt: Attempt) -> None:
+        """Start the DAG run, unless Airflow has it already, as soon as Airflow knows the run's bundle."""
+        run = attempt.run
+        until = asyncio.get_running_loop().time() + READS_WITHIN_SECONDS
+        while True:
+            attempt.seconds_left()
+            try:
+                if run.engine_id or await self._dag_run(run):
+                    return
+                if await self._reads(run):
+                    body = {"dag_run_id": run.id, "logical_date": None}
+                    await self._client.ask("POST", f"/dags/{run.pipeline}/dagRuns", body)
+                    return
+            except AirflowError as error:
+                if not error.passing and error.status != 404:
+                    raise
+            if asyncio.get_running_loop().time() > until:
+                raise RunFailed(await self._unread(run))
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _dag_run(self, run: Run) -> dict[str, Any] | None:
+        """Return Airflow's run; None where there is none."""
+        try:
+            return await self._client.ask("GET", f"/dags/{run.pipeline}/dagRuns/{_airflow_id(run)}")
+        except AirflowError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    async def _reads(self, run: Run) -> bool:
+        """Return whether Airflow knows the bundle that the run is of."""
+        dag = await self._client.ask("GET", f"/dags/{run.pipeline}")
+        if dag["is_paused"]:
+            raise RunFailed(f"Pipeline '{run.pipeline}' is paused in Airflow")
+        return not dag["is_stale"] and names.TAG + run.digest in {tag["name"] for tag in dag["tags"]}
+
+    async def _unread(self, run: Run) -> str:
+        try:
+            errors = (await self._client.ask("GET", "/importErrors", limit=100))["import_errors"]
+        except AirflowError as error:
+            return f"Airflow does not take the pipeline: {error}"
+        found = [each["stack_trace"] for each in errors if each["filename"] == f"{run.pipeline}.py"]
+        why = found[0].strip().rsplit("\n", 1)[-1] if found else "it has not read it in time"
+        return f"Airflow does not take the pipeline: {why}"
+
+    async def _follow(self, attempt: Attempt) -> None:
+        """Bring the record up to date until Airflow's run has ended."""
+        run, told = attempt.run, False
+        while True:
+            try:
+                if attempt.stop.is_set() and not told:
+                    body = {"state": "failed", "note": CANCELLED}
+                    await self._client.ask("PATCH", f"/dags/{run.pipeline}/dagRuns/{_airflow_id(run)}", body)
+                    told = True
+                if await self._look(run):
+                    return
+            except AirflowError as error:
+                if not error.passing:
+                    raise
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _look(self, run: Run) -> bool:
+        """Bring the record up to date, and tell whether the run has ended."""
+        airflow = await self._dag_run(run)
+        if airflow is None:
+            raise AirflowError(404, "Airflow no longer knows the run")
+        if airflow["state"] == "queued":
+            return False
+        path = f"/dags/{run.pipeline}/dagRuns/{_airflow_id(run)}/taskInstances"
+        answer = await self._client.ask("GET", path, limit=100)
+        before = run.model_dump()
+        folder = self._service.store.work_folder(run.id).parent
+        notes = {step.name: note for step in run.steps if (note := note_of(folder, step.name))}
+        take_over(run, {each["task_id"]: each for each in answer["task_instances"]}, notes)
+        if airflow["state"] in {"success", "failed"}:
+            # What a task that was killed has left behind.
+            groups = [note.group for note in notes.values() if note.group]
+            await asyncio.to_thread(end_run, run.id, groups[-1] if groups else None)
+            finish(run, airflow, note_of(folder, names.ENVIRONMENT))
+            return True
+        if run.model_dump() != before:
+            self._service.store.save_run(run)
+        return False
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                self._ill = await self._health()
+                dags = await self._client.ask("GET", "/dags", limit=100)
+                self._known = {dag["dag_id"]: dag for dag in dags["dags"]}
+                runs = await self._client.ask("GET", "/dags/~/dagRuns", limit=LATEST_RUNS, order_by="-run_after")
+                for each in reversed(runs["dag_runs"]):
+                    self._adopt(each)
+            except AirflowError as error:
+                self._ill = str(error)
+            except Exception:
+                # An answer of a shape that isn't known must not end the watch.
+                logger.exception("Airflow's answer can't be read")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _health(self) -> str:
+        health = await self._client.ask("GET", "/monitor/health")
+        ill = [part for part in ("metadatabase", "scheduler", "dag_processor") if health[part]["status"] != "healthy"]
+        return f"Airflow says that this is not healthy: {', '.join(ill)}" if ill else ""
+
+    def _adopt(self, airflow: dict[str, Any]) -> None:
+        """Take over a run that Airflow began by itself, by schedule or from its own pages."""
+        name, store = airflow["dag_id"], self._service.store
+        record, run_id = store.pipelines.get(name), names.run_id(name, airflow["dag_run_id"])
+        if record is None or run_id in store.runs:
+            return
+        begun = airflow["start_date"] or airflow["queued_at"] or airflow["run_after"]
+        self._service.adopt(
+            Run(
+                id=run_id,
+                engine_id=airflow["dag_run_id"],
+                pipeline=name,
+                commit=record.commit,
+                digest=record.digest,
+                trigger="schedule" if airflow["run_type"] == "scheduled" else "request",
+                created=datetime.fromisoformat(begun),
+                started=datetime.fromisoformat(begun),
+            )
+        )
+
+
+def _airflow_id(run: Run) -> str:
+    return run.engine_id or run.id
