@@ -5,7 +5,8 @@ names places only by these variables, which each target replaces before anything
 
 - ``$(BIN)`` the folder of the artifact's executables,
 - ``$(CONFIG)`` the folder that holds the workload's files,
-- ``$(DATA)`` the folder that outlives restarts and upgrades.
+- ``$(DATA)`` the folder that outlives restarts and upgrades,
+- ``$(SOCKET)`` the Unix socket that ``socket_for`` gives it.
 """
 
 from __future__ import annotations
@@ -133,6 +134,8 @@ class Route:
         keep_path: Whether the workload sees the path as the client sent it.
         body_mb: The largest request body (MiB) that is let through.
         hidden: Paths below it that are not let through: what is for the machine alone.
+        servers: The Unix sockets of people who have a server of their own here, which gets their requests with the
+            account that they came with, and with the path as it was sent; all others' requests go to ``port``.
     """
 
     path: str
@@ -143,6 +146,7 @@ class Route:
     keep_path: bool = False
     body_mb: int = 16
     hidden: tuple[str, ...] = ()
+    servers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,7 @@ class Workload:
     what a backup leaves out of ``$(DATA)``, by paths in it or patterns: what is made anew by itself, or saved in
     another way; ``.`` is all of it. ``reads_all`` lets its processes read what every other service keeps.
     ``grows`` says that what it keeps is only ever added to, so that a restore leaves what is there.
+    ``socket_for`` names the one service that may open the Unix socket ``$(SOCKET)``, which its process makes.
     """
 
     name: str
@@ -179,6 +184,7 @@ class Workload:
     unsaved: tuple[str, ...] = ()
     reads_all: bool = False
     grows: bool = False
+    socket_for: str = ""
 
     def port(self, name: str) -> int:
         """Return the number of the port called ``name``."""

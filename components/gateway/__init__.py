@@ -20,6 +20,7 @@ class GatewayOutputs(SlotOutputs):
         ca_file: The certificate that clients trust, a path on the host.
         account: The account that people and projects pass it with.
         service: Name of the service that serves folders.
+        resource: What makes it, for what needs its user.
     """
 
     host: str
@@ -27,6 +28,7 @@ class GatewayOutputs(SlotOutputs):
     ca_file: str
     account: Account
     service: str
+    resource: pulumi.Resource
 
     @property
     def address(self) -> str:

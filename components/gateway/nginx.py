@@ -68,8 +68,8 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
         target = self.on(HostTarget)
         account = Account(ACCOUNT, Password("gateway-account", self).value)
         spec = spec.model_copy(update={"address": spec.address or target.own_address})
-        target.run(_workload(spec, target, account, inputs.people), self)
-        outputs = GatewayOutputs(str(spec.address), spec.port, target.ca_file, account, "gateway")
+        resource = target.run(_workload(spec, target, account, inputs.people), self)
+        outputs = GatewayOutputs(str(spec.address), spec.port, target.ca_file, account, "gateway", resource)
         target.services.append(
             Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", f"{outputs.url}/healthz", spec.port)
         )

@@ -61,6 +61,7 @@ class Pages(Component[PagesSpec, PortalOutputs]):
         "registry",
         "serving",
         "tracking",
+        "workbench",
     )
     connects: ClassVar[tuple[str, ...]] = ()  # it asks for everybody's health, and nothing else
     supports: ClassVar[tuple[str, ...]] = ("host",)

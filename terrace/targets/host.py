@@ -19,7 +19,7 @@ from terrace.masking import input_classes
 from terrace.spec import SecretReference
 from terrace.targets import host_configuration
 from terrace.targets.base import Target
-from terrace.targets.places import data_folder, filler
+from terrace.targets.places import data_folder, filler, socket_path, software_folder
 from terrace.targets.variables import edges, files, gateway_needs, setup
 from terrace.workload import Workload
 
@@ -154,6 +154,14 @@ class HostTarget(Target):
         """Return the folder that outlives restarts, upgrades, and a destroy that keeps data."""
         return data_folder(self.environment, service)
 
+    def software_folder(self, service: str) -> str:
+        """Return the folder that holds the software of ``service``."""
+        return software_folder(self.environment, service)
+
+    def socket(self, service: str) -> str:
+        """Return the Unix socket of ``service``, which the service that it is for may open alone."""
+        return socket_path(self.environment, service)
+
     @property
     def audit_port(self) -> int | None:
         """The audit log's port, for the gateway, which comes before it; None where there is no slot ``audit``."""
@@ -249,6 +257,7 @@ class HostTarget(Target):
             "service_unsaved": list(workload.unsaved),
             "service_reads_all": workload.reads_all,
             "service_grows": workload.grows,
+            "service_socket_for": workload.socket_for,
             "service_setup": setup(workload, fill, live=False),
             "service_live_setup": setup(workload, fill, live=True),
             "service_processes": [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pulumi
 
 Fill = Callable[[pulumi.Input[str]], pulumi.Input[str]]
-PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA)\)")
+PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA|SOCKET)\)")
 
 
 def data_folder(environment: str, service: str) -> str:
@@ -16,12 +16,23 @@ def data_folder(environment: str, service: str) -> str:
     return f"/var/lib/terrace/{environment}/{service}"
 
 
+def software_folder(environment: str, service: str) -> str:
+    """Return the folder that holds the service's software."""
+    return f"/opt/terrace/{environment}/{service}"
+
+
+def socket_path(environment: str, service: str) -> str:
+    """Return the service's Unix socket."""
+    return f"{software_folder(environment, service)}/socket/http"
+
+
 def filler(environment: str, service: str) -> Fill:
     """Return what puts the service's paths in place of the names of places in a text."""
     places = {
-        "BIN": f"/opt/terrace/{environment}/{service}/venv/bin",
+        "BIN": f"{software_folder(environment, service)}/venv/bin",
         "CONFIG": f"/etc/terrace/{environment}/{service}",
         "DATA": data_folder(environment, service),
+        "SOCKET": socket_path(environment, service),
     }
 
     def fill_text(text: str) -> str:

@@ -50,6 +50,7 @@ def edges(workload: Workload) -> dict[str, Any]:
                 "keep_path": route.keep_path,
                 "body_mb": route.body_mb,
                 "hidden": list(route.hidden),
+                "servers": dict(route.servers),
             }
             for route in workload.routes
         ],

@@ -100,6 +100,7 @@ def _behind_the_gateway() -> list[Probe]:
         Probe("drift", "read", 200, lambda c: c.ask("GET", "/drift/")),
         Probe("drift", "edit", 202, lambda c: c.ask("POST", "/drift/look")),
         Probe("audit", "read", 200, lambda c: c.ask("GET", "/audit/records?limit=1")),
+        Probe("workbench", "use", 200, lambda c: c.ask("GET", "/workbench/api/me")),
         Probe("portal", "read", 200, lambda c: c.ask("GET", "/portal/")),
         Probe("serving", "read", 200, lambda c: c.ask("GET", "/serving/v2/health/live")),
         Probe("serving", "use", 404, lambda c: c.ask("POST", model, json={"inputs": []})),

@@ -30,6 +30,7 @@ PATHS = (
     "/dvc/x",
     "/portal/",
     "/drift/",
+    "/workbench/lab",
 )
 
 
@@ -84,7 +85,16 @@ def test_the_certificate_names_localhost_and_services_answer_there(outputs: dict
 
 def test_the_first_page_links_to_every_service(gateway: requests.Session, outputs: dict[str, Any]) -> None:
     page = gateway.get(outputs["connection"]["TERRACE_GATEWAY_URL"] + "/", timeout=30).text
-    for path in ("/drift/", "/mlflow/", "/feast/", "/serving/", "/prometheus/", "/alertmanager/", "/pipelines/"):
+    for path in (
+        "/drift/",
+        "/workbench/",
+        "/mlflow/",
+        "/feast/",
+        "/serving/",
+        "/prometheus/",
+        "/alertmanager/",
+        "/pipelines/",
+    ):
         assert re.search(f'<a href="https://[^/"]+{path.rstrip("/")}/?"', page), path
 
 

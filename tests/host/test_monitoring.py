@@ -27,7 +27,7 @@ def test_every_service_is_scraped(gateway: requests.Session, outputs: dict[str, 
     noted = {path.stem for path in Path(f"/etc/terrace/{ENVIRONMENT}/scrape-targets").glob("*.json")}
     assert noted == {
         *("audit", "backup", "evidently", "feast", "gateway", "mlflow", "mlserver"),
-        *("portal", "postgres", "prometheus", "timer"),
+        *("portal", "postgres", "prometheus", "timer", "workbench"),
     }
     assert len(_targets(gateway, outputs)) >= len(noted)
 

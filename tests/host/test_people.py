@@ -10,11 +10,13 @@ from typing import Any, get_args
 
 import pytest
 
+from components.workbench.jupyterlab import service_name
 from terrace.rights import RightsTable, includes
 from terrace.spec import Role
 from tests.host.conftest import ENVIRONMENT, Platform, account
-from tests.host.machine import program_pids, wait_for
+from tests.host.machine import processes, program_pids, wait_for
 from tests.host.people import Client, Probe, Shared, make_shared, probes, remove_shared
+from tests.host.workbench import DATA, user, workbench
 
 TABLE = RightsTable.load()
 ROLES = get_args(Role)
@@ -171,7 +173,9 @@ def changed_team(platform: Platform) -> Iterator[dict[str, Any]]:
 def test_people_come_and_go_without_a_restart(
     platform: Platform, outputs: dict[str, Any], projects: Client, shared: Shared, request: pytest.FixtureRequest
 ) -> None:
-    left, before = person(outputs, "data-engineer"), program_pids(ENVIRONMENT)
+    left = person(outputs, "data-engineer")
+    assert left.ask("GET", "/workbench/api/me").status_code == 200
+    home, before = DATA / workbench("data_engineer"), _lasting_programs()
     admin = Client.of(outputs, "admin", outputs["credentials"]["tracking"]["password"])
     assert left.mlflow("GET", "experiments/get", experiment_id=shared.experiment).status_code == 200
 
@@ -179,7 +183,7 @@ def test_people_come_and_go_without_a_restart(
 
     assert set(outputs["people"]) - set(now["people"]) == {"data-engineer"}
     assert set(now["people"]) - set(outputs["people"]) == {"newcomer"}
-    for path in ("/", "/prometheus/api/v1/query?query=up", "/dvc/x", "/pipelines/api/pipelines"):
+    for path in ("/", "/prometheus/api/v1/query?query=up", "/dvc/x", "/pipelines/api/pipelines", "/workbench/lab"):
         assert left.ask("GET", path).status_code == 401, path
     assert left.mlflow("GET", "experiments/get", experiment_id=shared.experiment).status_code in (401, 404)
     wait_for(lambda: left.mlflow("GET", "experiments/get", experiment_id="0").status_code == 401, CACHED_SECONDS + 15)
@@ -190,5 +194,15 @@ def test_people_come_and_go_without_a_restart(
     assert newcomer.ask("POST", "/alertmanager/api/v2/silences", json={}).status_code == 422
     assert newcomer.ask("POST", "/feast/push", json={}).status_code == 422
     assert newcomer.mlflow("GET", "experiments/get", experiment_id=shared.experiment).status_code == 200
+    assert newcomer.ask("GET", "/workbench/api/me").json()["identity"]["username"] == "newcomer"
     assert person(now, "ml-engineer").ask("GET", "/prometheus/api/v1/query?query=up").status_code == 200
-    assert program_pids(ENVIRONMENT) == before, "nothing is restarted"
+    assert _lasting_programs() == before, "nothing is restarted"
+    assert [process for process in processes(ENVIRONMENT) if process.user == user("data_engineer")] == []
+    assert home.owner() == user("data_engineer"), "what they made stays, and nobody else's user gets it"
+
+
+def _lasting_programs() -> dict[str, int]:
+    """Return the programs without the workbenches of who leaves and who joins."""
+    leaving, joining = workbench("data_engineer"), service_name("newcomer", f"terrace-{ENVIRONMENT}-")
+    running = program_pids(ENVIRONMENT)
+    return {name: pid for name, pid in running.items() if leaving not in name and joining not in name}

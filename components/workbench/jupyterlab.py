@@ -1,0 +1,193 @@
+"""JupyterLab for each person of the team whose role gives the right.
+
+Provides notebooks and terminals at the gateway's ``/workbench/``: a server per person under a system user of their own,
+with a home that nobody else can read, asleep until they come and again when they go, connected to the platform by the
+person's own account. Leaves out a hub, work shared in one server, and the account of projects: what runs here may do
+what its person may, and no more.
+
+Upstream: https://jupyter-server.readthedocs.io/, written for JupyterLab 4.6 and Jupyter Server 2.21.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import pulumi
+from pydantic import Field
+
+from components.base import Component, FlavorSpec, Inputs, PersonAccount
+from components.data_versioning import DataVersioningOutputs
+from components.feature_store import FeatureStoreOutputs
+from components.gateway import GatewayOutputs
+from components.pipelines import PipelinesOutputs
+from components.programs import lock_text, program_files
+from components.serving import ServingOutputs
+from components.tracking import TrackingOutputs
+from components.workbench import WorkbenchOutputs
+from terrace.targets.base import Service
+from terrace.targets.host import HostTarget
+from terrace.workload import Artifact, File, Metrics, Need, Port, Probe, Process, Route, Workload
+
+SLOT = "workbench"
+PATH = "/workbench/"
+LONGEST_USER = 32  # what Linux takes
+PASSWORDS = ("TERRACE_GATEWAY_PASSWORD", "MLFLOW_TRACKING_PASSWORD", "PIPELINES_PASSWORD")
+
+
+class JupyterLabSpec(FlavorSpec):
+    """Options of the workbenches."""
+
+    flavor: Literal["jupyterlab"] = "jupyterlab"
+    port: int = Field(15050, ge=1024, le=65535, description="TCP port of their metrics, on loopback.")
+    idle_minutes: int = Field(
+        60,
+        ge=1,
+        le=10080,
+        description="Time without work after which kernels, terminals, and servers end (minutes).",
+    )
+    memory_mb: int = Field(4096, ge=1024, description="Most memory (MiB) of one process, such as a notebook's.")
+    upload_mb: int = Field(512, ge=1, le=4096, description="Largest file (MiB) that can be uploaded at once.")
+
+
+class JupyterLab(Component[JupyterLabSpec, WorkbenchOutputs]):
+    """The software for all, what watches them, and a server for each person."""
+
+    token: ClassVar[str] = "terrace:workbench:JupyterLab"
+    spec_type: ClassVar[type[FlavorSpec]] = JupyterLabSpec
+    requires: ClassVar[tuple[str, ...]] = ("gateway", "tracking")
+    uses: ClassVar[tuple[str, ...]] = ("data_versioning", "feature_store", "pipelines", "serving")
+    connects: ClassVar[tuple[str, ...]] = ()  # people's code reaches everything through the gateway
+    beside: ClassVar[str] = "gateway"  # by Unix sockets
+    keeps_files: ClassVar[bool] = True
+    supports: ClassVar[tuple[str, ...]] = ("host",)
+
+    def build(self, spec: JupyterLabSpec, inputs: Inputs) -> WorkbenchOutputs:
+        """Run a server for everybody who has the right."""
+        target, gateway = self.on(HostTarget), inputs.of("gateway", GatewayOutputs)
+        people = {
+            service_name(person.user, target.user("")): person
+            for person in inputs.people
+            if person.member.may(SLOT, "use")
+        }
+        shared = _shared(spec, target, people)
+        software = target.run(shared, self)
+        for name, person in people.items():
+            environment = {**target.facts, **_connection(inputs, person)}
+            workload = _of_person(spec, target, name, person, environment)
+            target.run(workload, self, after=[software, gateway.resource])
+        url = gateway.url + PATH
+        probe = target.address(shared, "http") + "/health"
+        target.services.append(Service(SLOT, spec.flavor, SLOT, url, probe, spec.port))
+        return WorkbenchOutputs(url)
+
+
+def service_name(person: str, prefix: str) -> str:
+    """Return the name of a person's server.
+
+    Behind ``prefix`` it is a system user's name, so it can't be long; a longer one is cut and ends with a digest.
+    """
+    name = f"wb-{person}"
+    room = LONGEST_USER - len(prefix)
+    if len(name) <= room:
+        return name
+    digest = hashlib.sha256(person.encode()).hexdigest()[:6]
+    return f"{name[: room - 7].rstrip('-')}-{digest}"
+
+
+def _shared(spec: JupyterLabSpec, target: HostTarget, people: Mapping[str, PersonAccount]) -> Workload:
+    """Return what is there once: the software, where anybody needs it, the way to each server, and its metrics."""
+    servers = {person.user: target.socket(name) for name, person in people.items()}
+    watched = [
+        {"person": person.user, "user": target.user(name), "socket": servers[person.user]}
+        for name, person in people.items()
+    ]
+    return Workload(
+        name=SLOT,
+        artifact=Artifact(lock=SLOT if people else None),
+        processes=(Process("watch", ("/usr/bin/python3", "$(CONFIG)/workbench_watch.py"), memory_mb=256),),
+        ports=(Port("http", spec.port),),
+        files=(
+            *program_files(SLOT, "workbench_watch.py"),
+            File("people.json", json.dumps(watched, indent=1) + "\n", live=True),
+        ),
+        environment={"WORKBENCH_PORT": str(spec.port), "WORKBENCH_PEOPLE": "$(CONFIG)/people.json"},
+        probe=Probe("http", "/health", timeout_seconds=30),
+        routes=(
+            Route(
+                PATH,
+                "http",
+                auth="gateway",
+                slot=SLOT,
+                needs=(Need("use"),),
+                keep_path=True,
+                body_mb=spec.upload_mb,
+                servers=servers,
+            ),
+        ),
+        metrics=(Metrics("http"),),
+        unsaved=(".",),
+    )
+
+
+def _of_person(
+    spec: JupyterLabSpec,
+    target: HostTarget,
+    name: str,
+    person: PersonAccount,
+    environment: Mapping[str, pulumi.Input[str]],
+) -> Workload:
+    """Return one person's server. It holds no secret: the person brings the password with each request."""
+    software = f"{target.software_folder(SLOT)}/venv/bin"
+    return Workload(
+        name=name,
+        artifact=Artifact(),
+        processes=(Process("server", ("/usr/bin/python3", "-I", "$(CONFIG)/workbench_door.py"), spec.memory_mb),),
+        files=(
+            *program_files(SLOT, "workbench_door.py"),
+            *program_files(SLOT, "workbench_server.py"),
+            *(File(f"notebooks/{file.path}", file.content) for file in program_files(SLOT, "debugpy.py")),
+        ),
+        environment={
+            **environment,
+            "HOME": "$(DATA)",
+            "PATH": f"{software}:/usr/bin:/bin",
+            "PYTHONPATH": "$(CONFIG)/notebooks",
+            "JUPYTER_RUNTIME_DIR": "$(DATA)/.run",
+            "WORKBENCH_PERSON": person.user,
+            "WORKBENCH_PATH": PATH,
+            "WORKBENCH_SOCKET": "$(SOCKET)",
+            "WORKBENCH_IDLE_SECONDS": str(spec.idle_minutes * 60),
+            "WORKBENCH_PASSWORDS": ",".join(PASSWORDS),
+            "WORKBENCH_PYTHON": f"{software}/python",
+            # Another version starts it anew.
+            "WORKBENCH_SOFTWARE": hashlib.sha256(lock_text(SLOT).encode()).hexdigest()[:16],
+        },
+        downloads=True,
+        unsaved=(".run", ".cache", "**/.venv"),
+        socket_for="gateway",
+    )
+
+
+def _connection(inputs: Inputs, person: PersonAccount) -> dict[str, pulumi.Input[str]]:
+    """Return what connects a person to the platform, as projects are, by the person's account and without databases."""
+    gateway, tracking = inputs.of("gateway", GatewayOutputs), inputs.of("tracking", TrackingOutputs)
+    found: dict[str, pulumi.Input[str]] = {
+        "TERRACE_GATEWAY_URL": gateway.url,
+        "TERRACE_GATEWAY_USER": person.user,
+        "TERRACE_CA_FILE": gateway.ca_file,
+        "MLFLOW_TRACKING_URI": tracking.public_url,
+        "MLFLOW_TRACKING_USERNAME": person.user,
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": tracking.ca_file,
+    }
+    if features := inputs.optional("feature_store", FeatureStoreOutputs):
+        found["FEATURE_STORE_URL"] = features.url
+    if data := inputs.optional("data_versioning", DataVersioningOutputs):
+        found |= data.connection()
+    if serving := inputs.optional("serving", ServingOutputs):
+        found |= serving.connection()
+    if pipelines := inputs.optional("pipelines", PipelinesOutputs):
+        found |= {"PIPELINES_URL": pipelines.url, "PIPELINES_USER": person.user}
+    return found
