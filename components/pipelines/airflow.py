@@ -163,8 +163,8 @@ def _settings(spec: AirflowSpec, pages: str) -> dict[str, str]:
             "namespace_levels": "airflow.dag_processing.manager=WARNING http.access=WARNING",
             "uvicorn_logging_level": "WARNING",
         },
-        # A step whose process was killed is seen as lost after this many seconds, instead of five minutes.
-        "scheduler": {"task_instance_heartbeat_timeout": 60},
+        # A step whose process was killed, alone or with the scheduler, is seen as lost after a minute, not five.
+        "scheduler": {"orphaned_tasks_check_interval": 30, "task_instance_heartbeat_timeout": 60},
         # Tasks wait for an API server that starts anew, for about two minutes.
         "workers": {"execution_api_retries": 16, "execution_api_retry_wait_max": 10, "max_failed_heartbeats": 12},
     }

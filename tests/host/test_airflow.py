@@ -172,7 +172,8 @@ def test_a_run_goes_on_after_everything_was_killed(small: Platform, pipelines: P
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: all(program_pids(SMALL).get(name, pid) != pid for name, pid in before.items()), 60)
     wait_for(lambda: small.terrace("status", SMALL, check=False).returncode == 0, 120)
-    ended = pipelines.wait(run.id)
+    wait_for(lambda: pipelines.run(run.id).ended, 240)  # the scheduler waits until its predecessor is surely dead
+    ended = pipelines.run(run.id)
     assert (ended.state, ended.steps[0].attempts) == ("succeeded", 2)
     assert [process for process in processes(SMALL) if "sleep 987" in process.command] == []
 
