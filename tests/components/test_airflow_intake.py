@@ -82,8 +82,8 @@ def test_a_step_or_run_that_takes_too_long_is_ended(intake: Intake, tmp_path: Pa
     step = run_once(intake, tmp_path / "p", "slow", {"name": "a", "command": ["sleep", "60"], "timeout": 1})
     assert step.error == "Step a took longer than 1 s and was ended"
     whole = {"name": "a", "command": ["sleep", "60"], "retries": 3}
-    run = run_once(intake, tmp_path / "q", "slower", whole, timeout=1)
-    assert (run.state, run.error, run.steps[0].attempts) == ("failed", "The run took longer than 1 s", 1)
+    run = run_once(intake, tmp_path / "q", "slower", whole, timeout=3)
+    assert (run.state, run.error, run.steps[0].attempts) == ("failed", "The run took longer than 3 s", 1)
 
 
 def test_a_cancelled_run_ends_with_all_that_it_started(intake: Intake, tmp_path: Path) -> None:
@@ -188,6 +188,15 @@ def test_a_run_that_airflow_forgot_is_lost(intake: Intake, tmp_path: Path) -> No
     intake.airflow.runs.clear()
     run = intake.client.wait(started.id, poll_seconds=0.05)
     assert (run.state, run.error) == ("lost", "Airflow no longer knows the run")
+
+
+def test_whatever_happens_a_run_has_an_end(intake: Intake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("an answer without what is looked for")
+
+    monkeypatch.setattr(engine, "take_over", broken)
+    run = run_once(intake, tmp_path / "p", "odd", {"name": "a", "command": ["true"]})
+    assert (run.state, run.error[:27]) == ("lost", "The run can't be followed: ")
 
 
 def test_an_environment_is_made_before_the_steps(intake: Intake, tmp_path: Path) -> None:

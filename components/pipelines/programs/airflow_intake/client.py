@@ -86,5 +86,5 @@ class AirflowClient:
 def _detail(error: urllib.error.HTTPError) -> str:
     try:
         return str(json.loads(error.read())["detail"])
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
         return str(error.reason)

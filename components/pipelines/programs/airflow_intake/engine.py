@@ -115,6 +115,10 @@ class AirflowEngine:
             run.finish("failed", str(error))
         except AirflowError as error:
             run.finish("lost", str(error))
+        except Exception as error:
+            # Nothing that one run meets may leave it without an end.
+            logger.exception("run %s can't be followed", run.id)
+            run.finish("lost", f"The run can't be followed: {error!r}")
         self._service.store.save_run(run)
 
     async def settle(self, name: str, old: Sequence[str]) -> Sequence[str]:
