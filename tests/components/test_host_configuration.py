@@ -105,6 +105,7 @@ def test_the_firewall_knows_every_port_but_the_entrance(tmp_path: Path) -> None:
 CALLERS = {
     15000: "evidently gateway mlflow mlserver portal",  # tracking, which is the registry too
     15001: "mlflow prometheus",
+    15050: "gateway portal prometheus workbench",
     15060: "backup portal prometheus",
     15070: "gateway portal prometheus",
     15080: "gateway prometheus",

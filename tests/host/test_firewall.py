@@ -108,6 +108,7 @@ REACH = {
     "backup": {"backup", "prometheus", "portal"},
     "portal": {"portal", "gateway", "prometheus"},
     "audit": {"audit", "gateway", "mlserver", "prometheus", "portal"},
+    "workbench": {"workbench", "gateway", "prometheus", "portal"},
 }
 
 
