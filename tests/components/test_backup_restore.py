@@ -139,6 +139,18 @@ def test_another_machines_backups_are_found_by_place_and_password(world: World) 
     assert (world.databases / "mlflow").read_text() == "rows of mlflow"
 
 
+def test_a_lost_machines_repository_comes_before_the_new_machines_own(world: World) -> None:
+    (lost,) = world.settings.place.iterdir()
+    lost.rename(lost.with_name("20200101T000000Z"))
+    rebuilt = world.other_settings(data=world.root / "fresh")
+    rebuilt.data.mkdir()
+    job.initialise(rebuilt)
+    own = job.own_repository(rebuilt).path
+    assert own == max(own.parent.iterdir()), "it is the newest in the place"
+    found = restore.make_plan(rebuilt, Request(str(own.parent))).document()
+    assert (found["id"], found["repository"] == str(own)) == ("000001ab", False)
+
+
 def _gone(world: World) -> Request:
     world.settings.place.rename(world.root / "away")
     return Request()

@@ -257,7 +257,7 @@ def _prometheus(machine: Machine) -> str:
 
 def test_a_lost_host_is_back_within_its_recovery_time(fleet: Fleet) -> None:
     fleet.sql("SET ROLE mlflow; CREATE TABLE kept AS SELECT 'before the loss' AS word")
-    made = fleet.project.json("backup", ENVIRONMENT)["backup"]["id"]
+    fleet.project.terrace("backup", ENVIRONMENT)
     fleet.data.stop()
     lost = time.monotonic()
     assert fleet.unhealthy() == {"postgres", "backup", f"link-{DATA}"}
@@ -265,9 +265,9 @@ def test_a_lost_host_is_back_within_its_recovery_time(fleet: Fleet) -> None:
     assert fleet.data.run("ls", f"/etc/terrace/{ENVIRONMENT}", check=False).stdout == "", "a machine without anything"
     fleet.up()
     assert fleet.sql("SELECT to_regclass('kept')") == ""
-    # As `terrace restore` does, which would then bring up every slot. The last backup is that of the empty machine.
+    # As `terrace restore` does, which would then bring up every slot.
     agent = Agent.of(ENVIRONMENT, fleet.project.outputs())
-    request = Request(place="/mnt/backups", snapshot=made)
+    request = Request(place="/mnt/backups")
     assert "mlflow" in agent.plan(request)["databases"]
     agent.restore(request)
     fleet.up()

@@ -125,7 +125,7 @@ def _key(folder: Folder) -> tuple[str, str]:
 
 
 def _open(settings: Settings, request: Request) -> Repository:
-    """Return the first repository that the password opens, the newest first."""
+    """Return the first repository that the password opens: the newest first, of a named place this host's own last."""
     password = request.password or settings.password
     if request.place is None:
         path = own_repository(settings).path
@@ -134,7 +134,10 @@ def _open(settings: Settings, request: Request) -> Repository:
         root = Path(request.place)
         if not root.is_dir():
             raise AgentError(f"there is no folder {root}", fix="Mount it, or name another one.", refused=True)
+        own = own_repository(settings).path.resolve()
         paths = [root, *_newest_first(root), *_newest_first(root / settings.environment)]
+        # A machine made anew has backed itself up already, and what it lacks is in an older repository.
+        paths.sort(key=lambda path: path.resolve() == own)
         candidates = [Repository(path, password) for path in paths]
     found = [repository for repository in candidates if repository.exists]
     if not found:
