@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -26,17 +27,25 @@ def begin(platform: Platform, *arguments: str) -> subprocess.Popen[str]:
 
 
 def cut(environment: str, *commands: subprocess.Popen[str]) -> None:
-    """Kill the commands with their processes, the environment's supervisor, and every process of its users."""
-    for command in commands:
-        os.killpg(command.pid, signal.SIGKILL)
-    os.kill(int(Path(f"/run/terrace/{environment}/supervisord.pid").read_text(encoding="ascii")), signal.SIGKILL)
+    """Kill the commands with their processes, the environment's supervisor, and every process of its users.
+
+    All are stopped before the first is killed: a cut leaves nobody the time to note that another has ended.
+    """
+    supervisor = int(Path(f"/run/terrace/{environment}/supervisord.pid").read_text(encoding="ascii"))
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for command in commands:
+            os.killpg(command.pid, number)
+        os.kill(supervisor, number)
+        _signal_all(environment, number)
     deadline = time.monotonic() + 30
-    while running := processes(environment):  # what is being started while this reads comes up in the next round
+    while running := processes(environment):  # what was being started while this read them
         assert time.monotonic() < deadline, running
-        for process in running:
-            try:
-                os.kill(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        _signal_all(environment, signal.SIGKILL)
     for command in commands:
         command.communicate(timeout=30)
+
+
+def _signal_all(environment: str, number: signal.Signals) -> None:
+    for process in processes(environment):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
