@@ -7,7 +7,6 @@ import re
 import shutil
 import ssl as tls
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ import pytest
 import requests
 
 from terrace import doctor, remote, ssh
-from terrace.backup import Agent, Request
 from terrace.errors import OperationError
 from tests.host.conftest import ROOT, Platform, _variables
 from tests.host.machine import wait_for
@@ -28,7 +26,6 @@ DATA, FRONT = "data-1", "front-1"
 SLOTS = ("backup", "database", "gateway", "monitoring")
 # What takes long to install stays out: it would show nothing that these don't.
 ALSO = ("tracking/mlflow-postgres_database", "**terrace:Password::**", "**terrace:CertificateAuthority::**")
-RECOVERY_SECONDS = 30 * 60  # docs/hosts.md states it
 SPEC = """\
 config:
   terrace:tier: 1
@@ -253,27 +250,6 @@ def test_an_unreachable_host_is_named_and_the_others_converge(fleet: Fleet) -> N
 
 def _prometheus(machine: Machine) -> str:
     return machine.run("cat", f"/etc/terrace/{ENVIRONMENT}/supervisor/conf.d/prometheus.conf").stdout
-
-
-def test_a_lost_host_is_back_within_its_recovery_time(fleet: Fleet) -> None:
-    fleet.sql("SET ROLE mlflow; CREATE TABLE kept AS SELECT 'before the loss' AS word")
-    fleet.project.terrace("backup", ENVIRONMENT)
-    fleet.data.stop()
-    lost = time.monotonic()
-    assert fleet.unhealthy() == {"postgres", "backup", f"link-{DATA}"}
-    fleet.data.start()
-    assert fleet.data.run("ls", f"/etc/terrace/{ENVIRONMENT}", check=False).stdout == "", "a machine without anything"
-    fleet.up()
-    assert fleet.sql("SELECT to_regclass('kept')") == ""
-    # As `terrace restore` does, which would then bring up every slot.
-    agent = Agent.of(ENVIRONMENT, fleet.project.outputs())
-    request = Request(place="/mnt/backups")
-    assert "mlflow" in agent.plan(request)["databases"]
-    agent.restore(request)
-    fleet.up()
-    assert fleet.sql("SELECT word FROM kept") == "before the loss"
-    assert fleet.unhealthy() == set()
-    assert time.monotonic() - lost < RECOVERY_SECONDS
 
 
 def test_no_key_and_no_password_stands_in_the_inventory_or_the_outputs(fleet: Fleet) -> None:
