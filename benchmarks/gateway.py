@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from benchmarks.figures import Figure
 from benchmarks.platform import Call, platform
@@ -38,7 +39,7 @@ def _compare(what: str, call: Callable[[bool], Call]) -> Iterator[Figure]:
     added = (medians["through the gateway"] / medians["service alone"] - 1) * 100
     yield Figure(f"{what}, p50 that the gateway adds", added, "%", 20, REQUESTS)
     for way, gateway in (("through the gateway", True), ("service alone", False)):
-        yield Figure(f"{what}, {way}, {CLIENTS} clients", _throughput(lambda: call(gateway)), "/s")  # noqa: B023
+        yield Figure(f"{what}, {way}, {CLIENTS} clients", _throughput(partial(call, gateway)), "/s")
 
 
 def _percentile(values: list[float], percent: int) -> float:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from terrace.engine.files import write_durably
 from terrace.errors import InputError, OperationError
 from terrace.handover import beside_state
 from terrace.redaction import redact
@@ -188,8 +188,7 @@ class Anchors:
         """Note where the log ends."""
         now = datetime.now(UTC).isoformat("T", "seconds")
         self._known = [*self._known, {**dataclasses.asdict(head), "at": now}][-KEPT_ANCHORS:]
-        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(self._file, json.dumps(self._known))
+        write_durably(self._file, json.dumps(self._known).encode())
 
     def forget(self) -> None:
         """Forget them: the log was deleted on purpose."""
@@ -255,19 +254,8 @@ class Journal:
 
     def _put(self, event: Event) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(self._path(event.id), json.dumps(vars(event)))
+            write_durably(self._path(event.id), json.dumps(vars(event)).encode())
         except OSError as error:
             raise OperationError(
                 "what is done can't be noted for the audit log", where=str(self.folder), why=error.strerror
             ) from None
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file at once, for its owner alone, onto the disk."""
-    new = path.with_suffix(".new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
