@@ -46,7 +46,7 @@ class Listener:
 def listeners(nodes: Mapping[str, Node]) -> tuple[Listener, ...]:
     """Return every port of the slots in ``nodes`` that is not public, in the order of their numbers."""
     found = [
-        Listener(port.number, workload.name, _services(nodes, _callers(nodes, slot, workload, port.number)))
+        Listener(port.number, workload.name, _callers(nodes, slot, workload, port.number))
         for slot, node in nodes.items()
         for workload in node.workloads
         for port in workload.ports
@@ -55,9 +55,13 @@ def listeners(nodes: Mapping[str, Node]) -> tuple[Listener, ...]:
     return tuple(sorted(found, key=lambda listener: listener.port))
 
 
-def _callers(nodes: Mapping[str, Node], slot: str, workload: Workload, port: int) -> Iterable[str]:
-    """Yield the slots whose services connect to ``port``."""
-    yield slot
+def _callers(nodes: Mapping[str, Node], slot: str, workload: Workload, port: int) -> tuple[str, ...]:
+    """Return the services that connect to ``port``: its own, not its slot's others, and those with an edge to it."""
+    slots = _calling_slots(nodes, slot, workload, port)
+    return tuple(sorted({workload.name} | {w.name for name in slots if name in nodes for w in nodes[name].workloads}))
+
+
+def _calling_slots(nodes: Mapping[str, Node], slot: str, workload: Workload, port: int) -> Iterable[str]:
     if port in _numbers(workload, workload.routes):
         yield ENTRANCE
     if port in _numbers(workload, workload.metrics):
@@ -71,7 +75,3 @@ def _callers(nodes: Mapping[str, Node], slot: str, workload: Workload, port: int
 
 def _numbers(workload: Workload, parts: Sequence[Route | Metrics]) -> set[int]:
     return {workload.port(part.port) for part in parts}
-
-
-def _services(nodes: Mapping[str, Node], slots: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({workload.name for slot in slots if slot in nodes for workload in nodes[slot].workloads}))

@@ -10,13 +10,12 @@ from typing import Any, get_args
 
 import pytest
 
-from components.workbench.jupyterlab import service_name
 from terrace.rights import RightsTable, includes
 from terrace.spec import Role
 from tests.host.conftest import ENVIRONMENT, Platform, account
 from tests.host.machine import processes, program_pids, wait_for
 from tests.host.people import Client, Probe, Shared, make_shared, probes, remove_shared
-from tests.host.workbench import DATA, user, workbench
+from tests.host.workbench import DATA, NEWCOMER, user, workbench, workbench_of
 
 TABLE = RightsTable.load()
 ROLES = get_args(Role)
@@ -160,8 +159,8 @@ def test_a_new_password_ends_the_old_one(platform: Platform, outputs: dict[str, 
 def changed_team(platform: Platform) -> Iterator[dict[str, Any]]:
     """The platform after somebody left, somebody joined, and a group was called something else."""
     before = platform.stack_file.read_text(encoding="utf-8")
-    platform.edit("        data-engineer: {roles: [data_engineer]}\n", "        newcomer: {}\n")
-    platform.edit("        platform: {roles:", "        operations: {members: [newcomer], roles:")
+    platform.edit("        data-engineer: {roles: [data_engineer]}\n", f"        {NEWCOMER}: {{}}\n")
+    platform.edit("        platform: {roles:", f"        operations: {{members: [{NEWCOMER}], roles:")
     try:
         platform.terrace("up", ENVIRONMENT, "--yes")
         yield platform.outputs()
@@ -182,19 +181,19 @@ def test_people_come_and_go_without_a_restart(
     now = request.getfixturevalue("changed_team")
 
     assert set(outputs["people"]) - set(now["people"]) == {"data-engineer"}
-    assert set(now["people"]) - set(outputs["people"]) == {"newcomer"}
+    assert set(now["people"]) - set(outputs["people"]) == {NEWCOMER}
     for path in ("/", "/prometheus/api/v1/query?query=up", "/dvc/x", "/pipelines/api/pipelines", "/workbench/lab"):
         assert left.ask("GET", path).status_code == 401, path
     assert left.mlflow("GET", "experiments/get", experiment_id=shared.experiment).status_code in (401, 404)
     wait_for(lambda: left.mlflow("GET", "experiments/get", experiment_id="0").status_code == 401, CACHED_SECONDS + 15)
     users = [user["username"] for user in admin.ask("GET", "/mlflow/api/2.0/mlflow/users/list").json()["users"]]
     assert "data-engineer" not in users
-    assert {"newcomer", "admin", "projects", "serving"} <= set(users)
-    newcomer = person(now, "newcomer")  # a data engineer and DevOps engineer, by the group
+    assert {NEWCOMER, "admin", "projects", "serving"} <= set(users)
+    newcomer = person(now, NEWCOMER)  # a data engineer and DevOps engineer, by the group
     assert newcomer.ask("POST", "/alertmanager/api/v2/silences", json={}).status_code == 422
     assert newcomer.ask("POST", "/feast/push", json={}).status_code == 422
     assert newcomer.mlflow("GET", "experiments/get", experiment_id=shared.experiment).status_code == 200
-    assert newcomer.ask("GET", "/workbench/api/me").json()["identity"]["username"] == "newcomer"
+    assert newcomer.ask("GET", "/workbench/api/me").json()["identity"]["username"] == NEWCOMER
     assert person(now, "ml-engineer").ask("GET", "/prometheus/api/v1/query?query=up").status_code == 200
     assert _lasting_programs() == before, "nothing is restarted"
     assert [process for process in processes(ENVIRONMENT) if process.user == user("data_engineer")] == []
@@ -203,6 +202,6 @@ def test_people_come_and_go_without_a_restart(
 
 def _lasting_programs() -> dict[str, int]:
     """Return the programs without the workbenches of who leaves and who joins."""
-    leaving, joining = workbench("data_engineer"), service_name("newcomer", f"terrace-{ENVIRONMENT}-")
+    leaving, joining = workbench("data_engineer"), workbench_of(NEWCOMER)
     running = program_pids(ENVIRONMENT)
     return {name: pid for name, pid in running.items() if leaving not in name and joining not in name}

@@ -29,6 +29,7 @@ ROUTE = {
     "hidden": [],
     "slot": "serving",
     "needs": NEEDS,
+    "servers": {},
 }
 
 

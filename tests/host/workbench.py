@@ -13,12 +13,18 @@ from tests.host.conftest import ENVIRONMENT, account
 
 NOTEBOOK = Path(__file__).parent / "programs" / "notebook.py"
 PYTHON = f"/opt/terrace/{ENVIRONMENT}/workbench/venv/bin/python"
+NEWCOMER = "newcomer"  # joins in a test of the team, and leaves again
 CONFIGURATION, DATA, SOFTWARE = (Path(root, "terrace", ENVIRONMENT) for root in ("/etc", "/var/lib", "/opt"))
 
 
 def workbench(role: Role) -> str:
     """Return the name of the service that is the workbench of the person who has this role."""
-    return service_name(account(role), f"terrace-{ENVIRONMENT}-")
+    return workbench_of(account(role))
+
+
+def workbench_of(person: str) -> str:
+    """Return the name of the service that is a person's workbench."""
+    return service_name(person, f"terrace-{ENVIRONMENT}-")
 
 
 def user(role: Role) -> str:
