@@ -84,6 +84,12 @@ def tiers(table: TierTable) -> Iterator[str]:
             fallback = "stated by an owner" if cell.organisational else "not covered yet"
             yield f"| {tier} {table.tiers[tier]} | {cell.asks} | {given or fallback} |"
         yield ""
+    yield "## Slots\n\n| slot | from tier | of the practice | default flavor on the host target |\n|---|---|---|---|"
+    for slot, row in table.slots.items():
+        flavors = [name if tier == 1 else f"{name} from tier {tier}" for tier, name in row.flavors["host"].items()]
+        title = table.practices[row.practice].title
+        yield f"| {slot} | {row.from_tier} | {title} | {', '.join(flavors)} |"
+    yield ""
 
 
 def rights(table: RightsTable) -> Iterator[str]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from terrace import stackfile
 from terrace.catalog import Catalog
 from terrace.complaints import complaint, fields_at, follows_from_another, nearest
 from terrace.errors import InputError, InputErrors
-from terrace.spec import PROBLEMS, PlatformSpec, Running
+from terrace.spec import PROBLEMS, PlatformSpec, Practice, Running, Tier
 from terrace.stackfile import StackFile
 from terrace.tiers import TierTable
 
@@ -147,10 +147,12 @@ class _Reader:
             return None
         spec = self._validate(PlatformSpec, self._general(own, platform))
         target = str(own.get("target", ""))
+        # Where the rest is wrong, slots are checked as those of the tier that is written.
+        tier_of = spec.tier_of if spec else lambda _: _tier(own.get("tier"))
         slots = {
             slot: options
             for slot, value in platform.items()
-            if slot in self.catalog.flavors and (options := self._slot(slot, value, target)) is not None
+            if slot in self.catalog.flavors and (options := self._slot(slot, value, target, tier_of)) is not None
         }
         return spec.model_copy(update={"slots": slots}) if spec else None
 
@@ -164,7 +166,7 @@ class _Reader:
         general = {key: value for key, value in platform.items() if key not in elsewhere}
         return general | {key: own[key] for key in ("tier", "target") if key in own}
 
-    def _slot(self, slot: str, value: Any, target: str) -> BaseModel | None:
+    def _slot(self, slot: str, value: Any, target: str, tier_of: Callable[[Practice], int]) -> BaseModel | None:
         """Return the options of the flavor that is written for ``slot``, or that the target has by default."""
         path = ("config", "terrace:platform", slot)
         on_target = self.table.flavors_on(slot, target, self.catalog)
@@ -172,7 +174,7 @@ class _Reader:
             example = f"`{{flavor: {on_target[0] if on_target else '…'}}}`"
             self._add(f"{slot}: it is a mapping like {example}; a slot cannot be switched off", path)
             return None
-        flavor = value.get("flavor", self.table.default_flavor(slot, target))
+        flavor = value.get("flavor", self.table.default_flavor(slot, target, tier_of))
         if flavor is None and "flavor" not in value:  # resolving tells what the target lacks
             return None
         if flavor not in on_target:
@@ -233,6 +235,13 @@ class _Reader:
     def _add(self, what: str, path: Sequence[str | int], *, key: bool = False) -> None:
         where = self.file.key(path) if key else self.file.value(path)
         self.errors.append(InputError(what, where=where))
+
+
+def _tier(written: Any) -> Tier:
+    try:
+        return TypeAdapter(Tier).validate_python(written)
+    except ValidationError:
+        return 1
 
 
 def _plain(value: Any) -> Any:

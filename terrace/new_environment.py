@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def stack_file_like(root: Path, source: str, *, tier: int | None = None, shift: 
     own: dict[str, Any] = document["config"]
     if tier is not None:
         own["terrace:tier"] = tier
+        loaded = replace(loaded, spec=loaded.spec.model_copy(update={"tier": tier}))
     platform = own.get("terrace:platform")
     if platform is None:
         platform = own["terrace:platform"] = {}

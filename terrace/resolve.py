@@ -175,10 +175,10 @@ class _Resolver:
 
     def _decide_practices(self) -> None:
         for practice in get_args(Practice):
-            level = self.spec.practices.get(practice)
-            self.practices[practice] = level.tier if level else self.spec.tier
+            self.practices[practice] = self.spec.tier_of(practice)
+            own = practice in self.spec.practices
             self.origins[f"practices.{practice}"] = (
-                self._written("terrace:platform", "practices", practice) if level else self._by_tier()
+                self._written("terrace:platform", "practices", practice) if own else self._by_tier()
             )
 
     def _wanted(self) -> list[str]:
@@ -188,7 +188,7 @@ class _Resolver:
 
     def _slot(self, slot: str) -> FlavorSpec | None:
         written = self.spec.slots.get(slot)
-        flavor = written.flavor if written else self.table.default_flavor(slot, self.spec.target)
+        flavor = written.flavor if written else self._default(slot)
         if flavor is None or self.spec.target not in self.catalog.component(slot, flavor).supports:
             return None
         options = self._options(slot, flavor, written)
@@ -269,7 +269,7 @@ class _Resolver:
                 )
 
     def _default(self, slot: str) -> str | None:
-        return self.table.default_flavor(slot, self.spec.target)
+        return self.table.default_flavor(slot, self.spec.target, self.spec.tier_of)
 
     def _by_tier(self) -> Origin:
         return Origin("tier", f"tier {self.spec.tier}")

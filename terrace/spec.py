@@ -160,6 +160,11 @@ class PlatformSpec(Running):
         refuse([*host_problems(self.hosts), *itertools.chain(*mine), *self._admins_without_access()])
         return self
 
+    def tier_of(self, practice: Practice) -> Tier:
+        """Return the tier that is asked of a practice: its own, or the platform's."""
+        level = self.practices.get(practice)
+        return level.tier if level else self.tier
+
     def _unknown_owners(self) -> Iterator[Problem]:
         known = {*self.team.people, *self.team.groups}
         owners: dict[tuple[str | int, ...], str] = {

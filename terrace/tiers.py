@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from ruamel.yaml import YAML
 
 from terrace.hosts import Group
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 TABLE = Path(__file__).parents[1] / "components" / "tiers.yaml"
 
 
+def _from_tier_1(value: Any) -> Any:
+    return {1: value} if isinstance(value, str) else value
+
+
 class SlotRow(Model):
     """When a slot is there and which flavor it has by default."""
 
     practice: Practice = Field(description="The practice that brings the slot.")
     from_tier: Tier = Field(description="The lowest tier of the practice that has the slot.")
-    flavors: Mapping[str, str] = Field(description="Target → default flavor.")
+    flavors: Mapping[str, Annotated[Mapping[Tier, str], BeforeValidator(_from_tier_1)]] = Field(
+        description="Target → tier from which it counts → default flavor; a flavor alone counts from tier 1."
+    )
     group: Group = Field("training", description="The group of hosts that takes it; see `hosts` of the spec.")
     settings: Mapping[Tier, Mapping[str, Any]] = Field(
         default_factory=dict, description="Options that change from a tier on."
@@ -93,10 +99,14 @@ class TierTable(Model):
         """
         return TierTable.model_validate(YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8")))
 
-    def default_flavor(self, slot: str, target: str) -> str | None:
-        """Return the flavor that a slot has on a target when the user names none."""
+    def default_flavor(self, slot: str, target: str, tier_of: Callable[[Practice], int]) -> str | None:
+        """Return the flavor that a slot has on a target, at its practice's tier, when the user names none."""
         row = self.slots.get(slot)
-        return row.flavors.get(target) if row else None
+        if row is None:
+            return None
+        tier = tier_of(row.practice)
+        by_tier = {level: flavor for level, flavor in row.flavors.get(target, {}).items() if level <= tier}
+        return by_tier[max(by_tier)] if by_tier else None
 
     def flavors_on(self, slot: str, target: str, catalog: Catalog) -> tuple[str, ...]:
         """Return the flavors of ``slot`` that run on ``target``; all of them when there is no such target."""

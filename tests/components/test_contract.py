@@ -18,13 +18,13 @@ from tests.components.recording import Recorded, blueprint, plan
 CATALOG = Catalog()
 FLAVORS = [(slot, flavor) for slot, flavors in CATALOG.flavors.items() for flavor in flavors]
 TIERS = range(1, 6)
-# Flavors that no tier has by itself.
-OTHERS = [(slot, flavor) for slot, flavor in FLAVORS if flavor not in TierTable.load().slots[slot].flavors.values()]
+# Flavors that the highest tier doesn't have by itself.
+OTHERS = [each for each in FLAVORS if each[1] != TierTable.load().default_flavor(each[0], "host", lambda _: TIERS[-1])]
 
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[Recorded]]:
-    """The plan of every tier with the flavors that have to be chosen."""
+    """The plan of every tier with the flavors that have to be chosen there, or are at lower tiers only."""
     return {tier: plan(blueprint(tier, tmp_path_factory.mktemp("stack"), OTHERS)) for tier in TIERS}
 
 

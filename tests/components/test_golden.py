@@ -25,9 +25,3 @@ def _shown(resource: Recorded) -> dict[str, Any]:
 def test_the_plan_is_the_reviewed_one(tier: int, tmp_path: Path, snapshot: SnapshotAssertion) -> None:
     planned = {resource.urn: _shown(resource) for resource in plan(blueprint(tier, tmp_path))}
     assert planned == snapshot(extension_class=JSONSnapshotExtension, name=f"host-tier-{tier}")
-
-
-def test_the_plan_with_airflow_is_the_reviewed_one(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
-    resources = plan(blueprint(3, tmp_path, [("pipelines", "airflow")]))
-    planned = {resource.urn: _shown(resource) for resource in resources if "terrace:pipelines:Airflow" in resource.urn}
-    assert planned == snapshot(extension_class=JSONSnapshotExtension, name="host-airflow")

@@ -110,8 +110,9 @@ CALLERS = {
     15070: "gateway portal prometheus",
     15080: "gateway prometheus",
     15081: "gateway prometheus",
-    15090: "gateway portal prometheus timer",
-    15432: "evidently feast mlflow mlserver portal postgres timer",  # a backup enters by the socket
+    15091: "airflow gateway portal prometheus",
+    15092: "airflow gateway",
+    15432: "airflow evidently feast mlflow mlserver portal postgres",  # a backup enters by the socket
     15433: "postgres prometheus",
     16566: "feast gateway portal",
     16567: "feast prometheus",
@@ -140,7 +141,7 @@ def test_where_no_predictions_are_kept_the_database_is_closed_to_who_looks_at_th
     planned = roles(plan(replace(plain, slots={**plain.slots, "serving": serving})))
     callers = {each["port"]: each["callers"] for each in planned["firewall"]["firewall_listeners"]}
     assert "evidently" not in callers[15432]
-    assert callers[15432] == ["feast", "mlflow", "mlserver", "portal", "postgres", "timer"]
+    assert callers[15432] == ["airflow", "feast", "mlflow", "mlserver", "portal", "postgres"]
 
 
 def test_a_platform_that_cannot_be_declared_ends_with_its_error(

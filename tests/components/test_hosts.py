@@ -65,7 +65,7 @@ def _variables(resource: Recorded) -> dict[str, Any]:
 def test_each_slot_is_on_the_host_of_its_group(planned: dict[str, Recorded]) -> None:
     found = {name: _host(planned[name]) for name in planned if name.endswith("-service")}
     assert {found[f"{name}-service"] for name in ("postgres", "mlflow", "backup", "feast")} == {"store"}
-    assert {found[f"{name}-service"] for name in ("gateway", "mlserver", "timer")} == {"front"}
+    assert {found[f"{name}-service"] for name in ("gateway", "mlserver", "airflow")} == {"front"}
     assert {found[f"{name}-service"] for name in ("prometheus", "portal", "evidently")} == {"eyes"}
     assert {_host(planned[f"base-{name}"]) for name in ("store", "front", "eyes")} == {"store", "front", "eyes"}
 

@@ -68,9 +68,9 @@ def test_the_gateway_knows_everybody_and_what_they_may(planned: list[Recorded]) 
 
 def test_a_services_own_accounts_are_those_who_may_do_something_there(planned: list[Recorded]) -> None:
     (mlflow,) = json.loads(live_file(planned, "mlflow", "people.json"))
-    (timer,) = json.loads(live_file(planned, "timer", "people.json"))
+    (airflow,) = json.loads(live_file(planned, "airflow", "people.json"))
     assert (mlflow["name"], mlflow["tracking"], mlflow["registry"]) == ("engineer", "manage", "manage")
-    assert (timer["name"], timer["right"]) == ("engineer", "edit")
+    assert (airflow["name"], airflow["right"]) == ("engineer", "edit")
 
 
 def test_no_service_is_given_a_persons_password(planned: list[Recorded]) -> None:
@@ -80,7 +80,7 @@ def test_no_service_is_given_a_persons_password(planned: list[Recorded]) -> None
 
 def test_another_team_restarts_nothing(planned: list[Recorded], tmp_path: Path) -> None:
     without = plan(blueprint(3, tmp_path))
-    for name in ("gateway", "mlflow", "timer"):
+    for name in ("gateway", "mlflow", "airflow"):
         before, after = service(without, name), service(planned, name)
         assert {key for key in before if before[key] != after[key]} == {"service_live_files"}
 

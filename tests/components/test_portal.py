@@ -121,7 +121,7 @@ def test_the_portal_comes_after_all_other_slots_and_shows_every_service(tmp_path
     (role,) = [one for one in plan(blueprint(tmp_path)) if one.name == "portal-service"]
     files = {one["path"]: one["content"] for one in json.loads(role.inputs["variables"])["service_files"]}
     listed = {service["name"] for service in json.loads(files["outputs.json"])["services"]}
-    assert listed >= {"gateway", "postgres", "mlflow", "mlserver", "timer", "prometheus", "feast", "portal"}
+    assert listed >= {"gateway", "postgres", "mlflow", "mlserver", "airflow", "prometheus", "feast", "portal"}
 
 
 @pytest.fixture

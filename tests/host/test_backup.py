@@ -154,7 +154,7 @@ def test_what_was_lost_comes_back(
     password = tmp_path / "password"
     password.write_text(outputs["credentials"]["backup"]["password"] + "\n")
     shutil.rmtree(DATA / "artifacts")
-    shutil.rmtree(DATA / "timer" / "runs")
+    shutil.rmtree(DATA / "airflow" / "runs")
     for database in ("mlflow", "mlflow_accounts", "feast"):
         _sql(outputs, database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     assert not client.has(kept)
@@ -175,8 +175,8 @@ def test_what_was_lost_comes_back(
         -1:
     ]
     assert record["outcome"] == "ok"
-    user = f"terrace-{ENVIRONMENT}-timer"
-    assert {(path.owner(), path.group()) for path in (DATA / "timer").rglob("*")} == {(user, user)}
+    user = f"terrace-{ENVIRONMENT}-airflow"
+    assert {(path.owner(), path.group()) for path in (DATA / "airflow").rglob("*")} == {(user, user)}
     assert set(platform.json("up", ENVIRONMENT, "--yes")["summary"]) == {"same"}
     client.remove(kept)
 

@@ -60,12 +60,12 @@ def test_check_mode_finds_nothing_to_do(inventory: Path) -> None:
 
 def test_a_preview_tells_what_would_change_and_changes_nothing(platform: Platform) -> None:
     before = platform.stack_file.read_text(encoding="utf-8")
-    platform.edit("pipelines: {flavor: timer,", "pipelines: {flavor: timer, keep_runs: 33,")
+    platform.edit("pipelines: {flavor: airflow,", "pipelines: {flavor: airflow, keep_runs: 33,")
     try:
         plan = platform.json("preview", ENVIRONMENT)
         changed = [step["urn"].rsplit("::", 1)[1] for step in plan["steps"] if step["op"] == "update"]
-        assert changed == ["timer-service"]
-        assert "33" not in Path(f"/etc/terrace/{ENVIRONMENT}/timer/environment.json").read_text(encoding="utf-8")
+        assert changed == ["airflow-service"]
+        assert "33" not in Path(f"/etc/terrace/{ENVIRONMENT}/airflow/environment.json").read_text(encoding="utf-8")
     finally:
         platform.stack_file.write_text(before, encoding="utf-8")
 

@@ -17,7 +17,7 @@ from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
 from tests.host.machine import folders, listeners, processes, program_pids, supervisor_status, users, wait_for
 
 FREE_PORT = 45990
-STARTED = re.compile(r"start +update +pipelines/timer-service")
+STARTED = re.compile(r"start +update +pipelines/airflow-service")
 
 
 def test_every_program_comes_back_after_a_kill(platform: Platform) -> None:
@@ -39,7 +39,7 @@ def test_every_program_comes_back_after_a_kill(platform: Platform) -> None:
 def changed(platform: Platform) -> Iterator[Platform]:
     """The platform with a change to the pipelines service that is yet to come; everything is as before afterwards."""
     before = platform.stack_file.read_text(encoding="utf-8")
-    platform.edit("pipelines: {flavor: timer,", "pipelines: {flavor: timer, keep_runs: 34,")
+    platform.edit("pipelines: {flavor: airflow,", "pipelines: {flavor: airflow, keep_runs: 34,")
     yield platform
     platform.stack_file.write_text(before, encoding="utf-8")
     platform.terrace("up", ENVIRONMENT, "--yes")
@@ -58,12 +58,12 @@ def test_up_goes_on_after_it_was_killed(changed: Platform) -> None:
     result = changed.json("up", ENVIRONMENT, "--yes")
     assert result["summary"].get("update") == 1
     assert set(changed.json("up", ENVIRONMENT, "--yes")["summary"]) == {"same"}
-    environment = Path(f"/etc/terrace/{ENVIRONMENT}/timer/environment.json").read_text(encoding="utf-8")
+    environment = Path(f"/etc/terrace/{ENVIRONMENT}/airflow/environment.json").read_text(encoding="utf-8")
     assert '"TIMER_KEEP_RUNS": "34"' in environment
 
 
 def test_a_taken_port_is_named_and_up_goes_on_when_it_is_free(changed: Platform) -> None:
-    changed.edit(f"port: {15090 + PORT_SHIFT}", f"port: {FREE_PORT}")
+    changed.edit(f" port: {15091 + PORT_SHIFT}", f" port: {FREE_PORT}")
     with socket.create_server(("127.0.0.1", FREE_PORT)):
         failed = changed.terrace("up", ENVIRONMENT, "--yes", check=False)
     assert failed.returncode == 1

@@ -98,11 +98,11 @@ def test_a_matrix_of_connections_has_only_the_edges_of_the_graph(guarded: dict[i
 
 # What the platform's parts are to reach, written here by hand: a graph with too many edges would agree with itself.
 REACH = {
-    "database": {"postgres", "mlflow", "feast", "timer", "mlserver", "evidently", "portal"},
+    "database": {"postgres", "mlflow", "feast", "airflow", "mlserver", "evidently", "portal"},
     "tracking": {"mlflow", "gateway", "mlserver", "evidently", "portal"},
     "serving": {"mlserver", "gateway", "portal"},
     "feature_store": {"feast", "gateway", "portal"},
-    "pipelines": {"timer", "gateway", "prometheus", "portal"},
+    "pipelines": {"airflow", "gateway", "prometheus", "portal"},
     "monitoring": {"prometheus", "gateway", "portal"},
     "drift": {"evidently", "gateway", "prometheus", "portal"},
     "backup": {"backup", "prometheus", "portal"},

@@ -15,6 +15,7 @@ import yaml
 from terrace.pipelines import PipelineClient, PipelinesError, make_bundle
 from tests.host.conftest import ENVIRONMENT, ROOT, Platform
 from tests.host.machine import wait_for
+from tests.host.pipelines import FIRST, client, send
 from tests.host.projects import Project, directory_hash
 from tests.host.registry import Registry, plain
 
@@ -29,26 +30,15 @@ TRIALS = 5
 @pytest.fixture(scope="module")
 def pipelines(outputs: dict[str, Any]) -> PipelineClient:
     """A client of the platform's pipelines."""
-    connection = outputs["connection"]
-    return PipelineClient(
-        connection["PIPELINES_URL"],
-        connection["PIPELINES_USER"],
-        connection["PIPELINES_PASSWORD"],
-        Path(connection["TERRACE_CA_FILE"]),
-    )
+    return client(outputs)
 
 
 @pytest.fixture(scope="module")
 def scheduled(pipelines: PipelineClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A pipeline that runs every minute, while the long one does."""
-    folder, name = tmp_path_factory.mktemp("scheduled"), "each-minute"
-    definition = {
-        "name": name,
-        "schedule": "* * * * *",
-        "steps": [{"name": "validate", "command": ["/bin/echo", "jane.doe@example.org"]}],
-    }
-    (folder / "pipeline.yaml").write_text(yaml.safe_dump(definition))
-    pipelines.put(name, make_bundle(folder))
+    name = "each-minute"
+    step = {"name": FIRST, "command": ["/bin/echo", "jane.doe@example.org"]}
+    send(pipelines, tmp_path_factory.mktemp("scheduled"), name, step, schedule="* * * * *")
     yield name
     pipelines.delete(name)
 
@@ -259,7 +249,7 @@ def test_a_scheduled_run_succeeded_and_prometheus_knows(
     metric = f'terrace_pipeline_last_scheduled_run_succeeded{{pipeline="{scheduled}"}}'
     wait_for(lambda: query(metric) == ["1"], 60)
     run = next(run for run in pipelines.runs(scheduled) if run.trigger == "schedule" and run.ended)
-    log = pipelines.log(run.id, "validate").decode()
+    log = pipelines.log(run.id, FIRST).decode()
     assert log.strip() == "[e-mail address]", "what a step prints of people is masked in its log"
 
 

@@ -26,8 +26,8 @@ def test_every_service_is_scraped(gateway: requests.Session, outputs: dict[str, 
     wait_for(lambda: set(_targets(gateway, outputs).values()) == {"up"}, 60)
     noted = {path.stem for path in Path(f"/etc/terrace/{ENVIRONMENT}/scrape-targets").glob("*.json")}
     assert noted == {
-        *("audit", "backup", "evidently", "feast", "gateway", "mlflow", "mlserver"),
-        *("portal", "postgres", "prometheus", "timer", "workbench"),
+        *("airflow", "audit", "backup", "evidently", "feast", "gateway", "mlflow", "mlserver"),
+        *("portal", "postgres", "prometheus", "workbench"),
     }
     assert len(_targets(gateway, outputs)) >= len(noted)
 

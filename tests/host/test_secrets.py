@@ -60,7 +60,8 @@ def test_no_secret_stands_in_a_command_line(outputs: dict[str, Any]) -> None:
 
 def test_no_secret_stands_in_a_log_or_a_supervisors_file(outputs: dict[str, Any]) -> None:
     folders = [Path(f"/var/log/terrace/{ENVIRONMENT}"), Path(f"/etc/terrace/{ENVIRONMENT}/supervisor")]
-    logs = [*_files(*folders), *_files(Path(f"/var/lib/terrace/{ENVIRONMENT}/timer/runs"))]
+    own = Path(f"/var/lib/terrace/{ENVIRONMENT}/airflow")
+    logs = [*_files(*folders, own / "runs", own / "logs")]
     assert logs
     assert _holders(_secrets(outputs), iter(logs)) == []
 

@@ -15,8 +15,8 @@ from tests.host.machine import listeners, processes, supervisor_status, users
 from tests.host.workbench import NEWCOMER, workbench, workbench_of
 
 SERVICES = (
-    *("audit", "backup", "evidently", "feast", "gateway", "mlflow", "mlserver"),
-    *("portal", "postgres", "prometheus", "timer", "workbench"),
+    *("airflow", "audit", "backup", "evidently", "feast", "gateway", "mlflow", "mlserver"),
+    *("portal", "postgres", "prometheus", "workbench"),
 )
 WORKBENCHES = tuple(workbench(role) for role in RightsTable.load().slots["workbench"].roles["use"])
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}

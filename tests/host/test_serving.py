@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from terrace.pipelines import PipelineClient, make_bundle
+from terrace.pipelines import PipelineClient
+from tests.host import pipelines
 from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.machine import program_pids, wait_for
 from tests.host.models import Clients, Predictions, Registry, ready, request, run_program
@@ -196,15 +197,8 @@ def test_nothing_answered_is_lost_while_the_database_is_away_and_programs_are_ki
 @pytest.fixture
 def slow(outputs: dict[str, Any], tmp_path: Path) -> Iterator[PipelineClient]:
     """A client of pipelines, where ``slow`` is one whose only step takes longer than any test."""
-    connection = outputs["connection"]
-    client = PipelineClient(
-        connection["PIPELINES_URL"],
-        connection["PIPELINES_USER"],
-        connection["PIPELINES_PASSWORD"],
-        Path(connection["TERRACE_CA_FILE"]),
-    )
-    (tmp_path / "pipeline.yaml").write_text("name: slow\nsteps: [{name: validate, command: [sleep, '3600']}]\n")
-    client.put("slow", make_bundle(tmp_path))
+    client = pipelines.client(outputs)
+    pipelines.send(client, tmp_path, "slow", {"name": pipelines.FIRST, "command": ["sleep", "3600"]})
     yield client
     client.delete("slow")
 
@@ -217,20 +211,21 @@ def test_a_power_cut_in_a_run_a_deployment_a_backup_and_an_up_loses_nothing(
     run = slow.start("slow").id
     wait_for(lambda: slow.run(run).state == "running", 60)
     before = platform.stack_file.read_text(encoding="utf-8")
-    platform.edit("pipelines: {flavor: timer,", "pipelines: {flavor: timer, keep_runs: 35,")
+    platform.edit("pipelines: {flavor: airflow,", "pipelines: {flavor: airflow, keep_runs: 35,")
     try:
         _ask(served, identifier)
         backup, promotion = (begin(platform, *words) for words in (("backup", ENVIRONMENT), PROMOTION))
         up = begin(platform, "up", ENVIRONMENT, "--yes")
         assert up.stdout
-        assert any(line.startswith("start") and "pipelines/timer-service" in line for line in up.stdout)
+        assert any(line.startswith("start") and "pipelines/airflow-service" in line for line in up.stdout)
         cut(ENVIRONMENT, backup, promotion, up)
         platform.terrace("up", ENVIRONMENT, "--yes")
     finally:
         platform.stack_file.write_text(before, encoding="utf-8")
     wait_for(lambda: platform.terrace("status", ENVIRONMENT, check=False).returncode == 0, 120)
 
-    assert slow.run(run).state == "lost"
+    wait_for(lambda: slow.run(run).ended, 240)  # Airflow looks for a minute whether its step lives
+    assert slow.run(run).state == "failed"
     slow.cancel(slow.start("slow").id)
     wait_for(lambda: served.model()["production"] == served.ask(NAME)["model_version"], 120)
     wait_for(lambda: len(_kept(Predictions(outputs, "predictions_reader"), [identifier])) == 1, 120)

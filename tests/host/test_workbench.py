@@ -113,7 +113,7 @@ def test_no_other_password_is_there(work: dict[str, Any], outputs: dict[str, Any
 def test_nobody_elses_files_and_secrets_can_be_opened(outputs: dict[str, Any]) -> None:
     others = [
         *(str(DATA / name) for name in (workbench(OTHER), "mlflow", "postgres", "gateway")),
-        *(str(CONFIGURATION / name / "environment.json") for name in ("mlflow", "timer", "mlserver", "gateway")),
+        *(str(CONFIGURATION / name / "environment.json") for name in ("mlflow", "airflow", "mlserver", "gateway")),
         str(CONFIGURATION / workbench(OTHER) / "environment.json"),
         str(SOFTWARE / workbench(OTHER) / "socket" / "http"),
     ]

@@ -78,6 +78,25 @@ def test_a_tier_s_settings_are_those_of_its_default_flavor(tmp_path: Path) -> No
     assert found.origins["serving.workers"] == Origin("default", "default of serving/big")
 
 
+def test_the_default_flavor_follows_the_practices_tier(tmp_path: Path) -> None:
+    """A flavor's options are checked as those of the flavor that will be there."""
+    tiers = table(
+        serving={"from_tier": 1, "flavors": {"host": {1: "small", 3: "big"}}},
+        storage={"from_tier": 1, "flavors": {"host": "folder"}},
+    )
+    raised = "practices:\n  model_deployment: {tier: 4}"
+
+    def found(text: str, tier: int) -> str:
+        return blueprint(tmp_path, stack(text, tier=tier), tiers=tiers).slots["serving"].flavor
+
+    assert [found("serving: {workers: 1}", tier) for tier in (1, 2, 3, 5)] == ["small", "small", "big", "big"]
+    assert found(raised, 1) == "big"
+    assert found("serving: {size: 1}", 2) == "small"
+    assert "unknown key 'size'" in messages(tmp_path, stack("serving: {size: 1}", tier=3), tiers=tiers)[0]
+    broken = messages(tmp_path, stack("serving: {size: 1}\nname: 7", tier=3), tiers=tiers)
+    assert [message for message in broken if "unknown key 'size'" in message], "though the rest is wrong too"
+
+
 def test_what_is_written_wins_even_where_it_is_the_default(tmp_path: Path) -> None:
     found = blueprint(tmp_path, stack("serving: {workers: 1}", tier=5))
     spec: Any = found.slots["serving"]

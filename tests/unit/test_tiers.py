@@ -37,8 +37,9 @@ def test_every_slot_has_flavors_that_run_where_they_are_the_default() -> None:
     assert set(TIERS.slots) == set(catalog.flavors)
     for slot, row in TIERS.slots.items():
         assert row.flavors
-        for target, name in row.flavors.items():
-            assert target in catalog.component(slot, name).supports, f"{slot}: {name} on {target}"
+        for target, names in row.flavors.items():
+            for name in names.values():
+                assert target in catalog.component(slot, name).supports, f"{slot}: {name} on {target}"
 
 
 def test_every_setting_is_an_option_with_an_allowed_value() -> None:
@@ -46,7 +47,7 @@ def test_every_setting_is_an_option_with_an_allowed_value() -> None:
 
     for slot, row in TIERS.slots.items():
         for settings in row.settings.values():
-            for name in row.flavors.values():
+            for name in {name for names in row.flavors.values() for name in names.values()}:
                 catalog.spec_type(slot, name).model_validate(dict(settings))
 
 
@@ -71,9 +72,21 @@ def test_what_a_tier_sets() -> None:
     assert tiers.settings("a", {"model_deployment": 3}) == {"n": (2, 2), "m": (1, 2)}
     assert tiers.settings("a", {"model_deployment": 5}) == {"n": (4, 4), "m": (1, 2)}
     assert tiers.settings("absent", {}) == {}
-    assert tiers.default_flavor("a", "host") == "x"
-    assert tiers.default_flavor("a", "aws") is None
-    assert tiers.default_flavor("absent", "host") is None
+
+
+def test_the_default_flavor_of_a_target_may_change_with_the_tier() -> None:
+    tiers = table(a={"from_tier": 1, "flavors": {"host": "x", "aws": {1: "x", 3: "y"}, "kubernetes": {4: "z"}}})
+
+    practice = tiers.slots["a"].practice
+
+    def found(target: str, slot: str = "a") -> list[str | None]:
+        levels = ({practice: tier}.__getitem__ for tier in (1, 2, 3, 5))
+        return [tiers.default_flavor(slot, target, level) for level in levels]
+
+    assert found("host") == ["x", "x", "x", "x"]
+    assert found("aws") == ["x", "x", "y", "y"]
+    assert found("kubernetes") == [None, None, None, "z"]
+    assert found("moon") == found("host", "absent") == [None] * 4
 
 
 def test_flavors_on_a_target() -> None:
