@@ -33,6 +33,30 @@ PAGES = "/airflow/"
 PROGRAMS = "programs"  # the package that holds both programs, so that one may import the other
 INTAKE = f"{PROGRAMS}.airflow_intake"
 KEYS = ("airflow-fernet-key", "airflow-session-key", "airflow-token-key")
+# Settings that no option changes.
+FIXED: Mapping[str, dict[str, object]] = {
+    # A DAG is read within seconds after its bundle came, and otherwise rarely.
+    "dag_processor": {
+        "bundle_refresh_check_interval": 1,
+        "min_file_process_interval": 300,
+        "parsing_processes": 1,
+        "print_stats_interval": 0,
+        "refresh_interval": 1,
+    },
+    "database": {"sql_alchemy_max_overflow": 5, "sql_alchemy_pool_size": 3},
+    "logging": {
+        "base_log_folder": "$(DATA)/logs",
+        "colored_console_log": False,
+        "dag_processor_log_target": "stdout",
+        # A line for each look into the folder, and for each request of the service, would be all that is seen.
+        "namespace_levels": "airflow.dag_processing.manager=WARNING http.access=WARNING",
+        "uvicorn_logging_level": "WARNING",
+    },
+    # A step whose process was killed, alone or with the scheduler, is seen as lost after a minute, not five.
+    "scheduler": {"orphaned_tasks_check_interval": 30, "task_instance_heartbeat_timeout": 60},
+    # Tasks wait for an API server that starts anew, for about two minutes.
+    "workers": {"execution_api_retries": 16, "execution_api_retry_wait_max": 10, "max_failed_heartbeats": 12},
+}
 
 
 class AirflowSpec(ServiceSpec):
@@ -129,6 +153,7 @@ def _settings(spec: AirflowSpec, pages: str) -> dict[str, str]:
     """Return Airflow's settings, ``AIRFLOW__<SECTION>__<OPTION>``; ``pages`` is where people see it."""
     own = f"http://127.0.0.1:{spec.web_port}{PAGES}"
     options: dict[str, dict[str, object]] = {
+        **FIXED,
         "core": {
             "auth_manager": f"{INTAKE}.accounts.PeopleAuthManager",
             "dags_are_paused_at_creation": False,
@@ -146,27 +171,6 @@ def _settings(spec: AirflowSpec, pages: str) -> dict[str, str]:
             "port": spec.web_port,
             "workers": 1,
         },
-        # A DAG is read within seconds after its bundle came, and otherwise rarely.
-        "dag_processor": {
-            "bundle_refresh_check_interval": 1,
-            "min_file_process_interval": 300,
-            "parsing_processes": 1,
-            "print_stats_interval": 0,
-            "refresh_interval": 1,
-        },
-        "database": {"sql_alchemy_max_overflow": 5, "sql_alchemy_pool_size": 3},
-        "logging": {
-            "base_log_folder": "$(DATA)/logs",
-            "colored_console_log": False,
-            "dag_processor_log_target": "stdout",
-            # A line for each look into the folder, and for each request of the service, would be all that is seen.
-            "namespace_levels": "airflow.dag_processing.manager=WARNING http.access=WARNING",
-            "uvicorn_logging_level": "WARNING",
-        },
-        # A step whose process was killed, alone or with the scheduler, is seen as lost after a minute, not five.
-        "scheduler": {"orphaned_tasks_check_interval": 30, "task_instance_heartbeat_timeout": 60},
-        # Tasks wait for an API server that starts anew, for about two minutes.
-        "workers": {"execution_api_retries": 16, "execution_api_retry_wait_max": 10, "max_failed_heartbeats": 12},
     }
     return {
         "AIRFLOW_HOME": "$(DATA)/airflow",

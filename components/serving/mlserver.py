@@ -122,13 +122,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 Process("sync", ("$(BIN)/python", "-m", "model_sync"), spec.memory_mb),
                 *keeping.processes,
             ),
-            ports=(
-                Port("http", spec.port),
-                Port("grpc", spec.grpc_port),
-                Port("metrics", spec.metrics_port),
-                Port("sync", spec.sync_port),
-                *keeping.ports,
-            ),
+            ports=(*_ports(spec), *keeping.ports),
             files=(
                 File("requirements.txt", lock_text("mlserver")),
                 File("owners.json", json.dumps(owners), live=True),
@@ -182,6 +176,11 @@ class _Keeping:
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     metrics: tuple[Metrics, ...] = ()
+
+
+def _ports(spec: MLServerSpec) -> tuple[Port, ...]:
+    numbers = {"http": spec.port, "grpc": spec.grpc_port, "metrics": spec.metrics_port, "sync": spec.sync_port}
+    return tuple(Port(name, number) for name, number in numbers.items())
 
 
 def _registry_settings(registry: RegistryOutputs) -> dict[str, str]:
