@@ -18,7 +18,9 @@ import requests
 import testinfra
 from testinfra.host import Host
 
+from terrace.pipelines import PipelineClient
 from terrace.spec import Role
+from tests.host.pipelines import client
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "test"
@@ -210,6 +212,12 @@ def gateway(outputs: dict[str, Any]) -> requests.Session:
     session.verify = outputs["connection"]["TERRACE_CA_FILE"]
     session.auth = (account["user"], account["password"])
     return session
+
+
+@pytest.fixture(scope="session")
+def pipelines(outputs: dict[str, Any]) -> PipelineClient:
+    """A client of the platform's pipelines with the account of projects."""
+    return client(outputs)
 
 
 @pytest.fixture(scope="session")

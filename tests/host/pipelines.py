@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,16 @@ def send(pipelines: PipelineClient, folder: Path, name: str, *steps: dict[str, A
     """Write a pipeline into ``folder`` and send it as a bundle."""
     (folder / "pipeline.yaml").write_text(yaml.safe_dump({"name": name, "steps": list(steps), **options}))
     pipelines.put(name, make_bundle(folder))
+
+
+@contextmanager
+def each_minute(pipelines: PipelineClient, folder: Path) -> Iterator[str]:
+    """Keep a pipeline that runs every minute while other things are tried; gives its name."""
+    name = "each-minute"
+    step = {"name": FIRST, "command": ["/bin/echo", "jane.doe@example.org"]}
+    send(pipelines, folder, name, step, schedule="* * * * *")
+    yield name
+    pipelines.delete(name)
 
 
 def retried_then_failing() -> tuple[dict[str, Any], ...]:

@@ -15,25 +15,24 @@ import requests
 from terrace.pipelines import PipelineClient, PipelinesError
 from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, account
 from tests.host.machine import listeners, processes, program_pids, wait_for
-from tests.host.pipelines import FIRST, LASTING, assert_failed_after_a_retry, client, retried_then_failing, send
+from tests.host.pipelines import (
+    FIRST,
+    LASTING,
+    assert_failed_after_a_retry,
+    client,
+    each_minute,
+    retried_then_failing,
+    send,
+)
 
 NAME, LONG = "small", "long"
 
 
 @pytest.fixture(scope="module")
-def pipelines(outputs: dict[str, Any]) -> PipelineClient:
-    """The client of projects."""
-    return client(outputs)
-
-
-@pytest.fixture(scope="module")
 def scheduled(pipelines: PipelineClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A pipeline that runs every minute, while all else is tried."""
-    name = "each-minute"
-    step = {"name": FIRST, "command": ["/bin/echo", "jane.doe@example.org"]}
-    send(pipelines, tmp_path_factory.mktemp("scheduled"), name, step, schedule="* * * * *")
-    yield name
-    pipelines.delete(name)
+    """A pipeline that runs every minute."""
+    with each_minute(pipelines, tmp_path_factory.mktemp("scheduled")) as name:
+        yield name
 
 
 def test_it_is_bounded(scheduled: str) -> None:

@@ -15,7 +15,7 @@ import yaml
 from terrace.pipelines import PipelineClient, PipelinesError, make_bundle
 from tests.host.conftest import ENVIRONMENT, ROOT, Platform
 from tests.host.machine import wait_for
-from tests.host.pipelines import FIRST, client, send
+from tests.host.pipelines import FIRST, each_minute
 from tests.host.projects import Project, directory_hash
 from tests.host.registry import Registry, plain
 
@@ -28,19 +28,10 @@ TRIALS = 5
 
 
 @pytest.fixture(scope="module")
-def pipelines(outputs: dict[str, Any]) -> PipelineClient:
-    """A client of the platform's pipelines."""
-    return client(outputs)
-
-
-@pytest.fixture(scope="module")
 def scheduled(pipelines: PipelineClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A pipeline that runs every minute, while the long one does."""
-    name = "each-minute"
-    step = {"name": FIRST, "command": ["/bin/echo", "jane.doe@example.org"]}
-    send(pipelines, tmp_path_factory.mktemp("scheduled"), name, step, schedule="* * * * *")
-    yield name
-    pipelines.delete(name)
+    """A pipeline that runs every minute."""
+    with each_minute(pipelines, tmp_path_factory.mktemp("scheduled")) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,15 @@ import requests
 from terrace.pipelines import PipelineClient
 from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
 from tests.host.machine import folders, processes, program_pids, users, wait_for
-from tests.host.pipelines import FIRST, LASTING, assert_failed_after_a_retry, client, retried_then_failing, send
+from tests.host.pipelines import (
+    FIRST,
+    LASTING,
+    assert_failed_after_a_retry,
+    client,
+    each_minute,
+    retried_then_failing,
+    send,
+)
 
 SMALL = f"{ENVIRONMENT}-t1"
 SHIFT = PORT_SHIFT + 500
@@ -45,12 +53,10 @@ def pipelines(small: Platform) -> PipelineClient:
 
 
 @pytest.fixture(scope="module")
-def scheduled(pipelines: PipelineClient, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A pipeline that runs every minute, while all else is tried."""
-    name = "each-minute"
-    step = {"name": FIRST, "command": ["/bin/echo", "jane.doe@example.org"]}
-    send(pipelines, tmp_path_factory.mktemp("scheduled"), name, step, schedule="* * * * *")
-    return name
+def scheduled(pipelines: PipelineClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A pipeline that runs every minute."""
+    with each_minute(pipelines, tmp_path_factory.mktemp("scheduled")) as name:
+        yield name
 
 
 @pytest.mark.usefixtures("scheduled")
