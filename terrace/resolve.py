@@ -212,7 +212,7 @@ class _Resolver:
                 options[option] = field.get_default(call_default_factory=True)
                 self.origins[path] = Origin("default", f"default of {slot}/{flavor}")
         if not written or "flavor" not in self.loaded.file.data["config"]["terrace:platform"][slot]:
-            self.origins[f"{slot}.flavor"] = Origin("target", f"default on target {self.spec.target}")
+            self.origins[f"{slot}.flavor"] = self._by_default(slot, flavor)
         return options
 
     def _check_target(self, slots: Mapping[str, FlavorSpec]) -> None:
@@ -270,6 +270,13 @@ class _Resolver:
 
     def _default(self, slot: str) -> str | None:
         return self.table.default_flavor(slot, self.spec.target, self.spec.tier_of)
+
+    def _by_default(self, slot: str, flavor: str) -> Origin:
+        default = f"default on target {self.spec.target}"
+        by_tier = self.table.slots[slot].flavors[self.spec.target]
+        if len(by_tier) == 1:
+            return Origin("target", default)
+        return Origin("tier", f"{default} from tier {next(tier for tier, name in by_tier.items() if name == flavor)}")
 
     def _by_tier(self) -> Origin:
         return Origin("tier", f"tier {self.spec.tier}")

@@ -91,6 +91,8 @@ def test_the_default_flavor_follows_the_practices_tier(tmp_path: Path) -> None:
 
     assert [found("serving: {workers: 1}", tier) for tier in (1, 2, 3, 5)] == ["small", "small", "big", "big"]
     assert found(raised, 1) == "big"
+    origins = blueprint(tmp_path, stack(tier=4), tiers=tiers).origins
+    assert origins["serving.flavor"] == Origin("tier", "default on target host from tier 3")
     assert found("serving: {size: 1}", 2) == "small"
     assert "unknown key 'size'" in messages(tmp_path, stack("serving: {size: 1}", tier=3), tiers=tiers)[0]
     broken = messages(tmp_path, stack("serving: {size: 1}\nname: 7", tier=3), tiers=tiers)
