@@ -16,7 +16,7 @@ import requests
 
 from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.machine import wait_for
-from tests.host.models import Registry, request, run_program
+from tests.host.models import Predictions, Registry, request, run_program
 
 NAME = f"test-of-drift-{uuid.uuid4().hex[:8]}"  # predictions outlive their model: those of another run must not count
 ROWS = 1000
@@ -158,6 +158,13 @@ def test_labels_that_come_later_say_how_good_predictions_were(watched: Watched, 
     assert watched.told("terrace_quality_label_delay_seconds", version="1", window="latest")
     assert (watched.told("terrace_labels"), watched.told("terrace_labels_unmatched")) == (ROWS + 1, 1)
     assert (watched.told("terrace_quality_low"), watched.told("terrace_quality_season")) == (0, 0)
+
+
+def test_who_keeps_labels_may_do_nothing_else(watched: Watched, outputs: dict[str, Any]) -> None:
+    labeller, reader = Predictions(outputs, "predictions_labeller"), Predictions(outputs, "predictions_reader")
+    for statement in ("SELECT FROM predictions", "DELETE FROM labels", "SELECT expire()"):
+        assert "permission denied" in labeller.run(statement).stderr
+    assert "permission denied" in reader.run("UPDATE labels SET label = '0'").stderr
 
 
 def test_another_season_is_not_a_worse_model(watched: Watched, said: list[float]) -> None:
