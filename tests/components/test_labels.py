@@ -126,6 +126,16 @@ def test_few_labels_or_no_reference_are_not_judged(reference: Reference) -> None
     assert judge([], reference, LIMITS) is None
 
 
+@pytest.mark.parametrize(
+    ("labelled", "production", "judged"),
+    [(["9", "10"], "10", "10"), (["9", "8"], "10", "9"), (["9", "10"], "9", "9"), (["10"], "9", None), ([], "9", None)],
+)
+def test_the_version_in_production_is_judged_or_the_one_before_it(
+    labelled: list[str], production: str, judged: str | None
+) -> None:
+    assert quality.decisive(labelled, production) == judged
+
+
 def test_the_latest_are_judged_and_every_month_is_told(reference: Reference) -> None:
     before, after = flights(0.225, MONTHS[:1], 900, skill=0.0), flights(0.225, MONTHS[1:2], 1000)
     found = judge([*after, *before], reference, LIMITS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -188,6 +188,16 @@ def compare(latest: Figures, reference: Reference, limits: Limits) -> Verdict:
     off = latest.residual / math.sqrt(latest.rows) / unit
     shifted = abs(change) > max(limits.shift, CHANCE * chance) or abs(gap) > max(limits.shift, CHANCE * off)
     return Verdict(low, shifted and not low, drop, change, gap)
+
+
+def decisive(versions: Iterable[str], production: str) -> str | None:
+    """Return the version by which a model is judged, of those that have a verdict.
+
+    Labels that come late are those of an earlier version. The one in production is judged as soon as it has enough of
+    them; until then the version before it that has. One that was taken back is judged no more.
+    """
+    fitting = [version for version in versions if int(version) <= int(production)]
+    return max(fitting, key=int, default=None)
 
 
 def _figures(rows: Sequence[Labelled], kind: Kind, frequent: str) -> Figures:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from . import pages
 from .analysis import compare, report_quality
-from .quality import Figures, Judged, Labelled, Reference, Verdict, judge, refer
+from .quality import Figures, Judged, Labelled, Reference, Verdict, decisive, judge, refer
 from .settings import Settings
 from .sources import Sources, Version
 
@@ -65,12 +65,8 @@ def _tell_quality(
     labelled: Mapping[str, Sequence[Labelled]],
     evaluated: Mapping[str, Sequence[Labelled]],
 ) -> None:
-    """Tell of each version with labels, and let an alarm come of one alone.
-
-    Labels that come late are those of an earlier version. The one in production is judged as soon as it has enough of
-    them; until then the version before it that has.
-    """
-    judged: dict[int, Verdict] = {}
+    """Tell of each version with labels, and let an alarm come of one alone."""
+    verdicts: dict[str, Verdict] = {}
     for version, rows in labelled.items():
         reference = refer(evaluated[version], settings.limits)
         found = judge(rows, reference, settings.limits)
@@ -81,11 +77,11 @@ def _tell_quality(
             file = pages.report_file(settings.reports, production.model, f"{version}-quality")
             comparable = reference is not None and reference.whole.score is not None
             report_quality(evaluated[version] if comparable else (), found.rows, found.kind, file)
-        if found.verdict and int(version) <= int(production.version):
-            judged[int(version)] = found.verdict
-    if judged:
-        version = str(max(judged))
-        _tell_verdict((production.model, version), judged[int(version)])
+        if found.verdict:
+            verdicts[version] = found.verdict
+    decides = decisive(verdicts, production.version)
+    if decides:
+        _tell_verdict((production.model, decides), verdicts[decides])
 
 
 def _tell_figures(names: tuple[str, str], found: Judged, reference: Reference | None) -> None:
