@@ -1,4 +1,4 @@
-"""Slot ``drift``: whether what models are asked, and answer, is still like what they were trained on."""
+"""Slot ``drift``: whether what models are asked, and answer, is like what they were trained on, and how right it is."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ class DriftOutputs(SlotOutputs):
         return {"drift": self.url}
 
     def connection(self) -> Mapping[str, pulumi.Input[str]]:
-        """Return the address at which a project can ask for a look."""
+        """Return the address below which a project hands labels over, and can ask for a look."""
         return {"DRIFT_URL": self.url}

@@ -2,8 +2,9 @@
 
 Provides, for each model in production, a comparison of the kept predictions with the reference that its version was
 registered with (the run's artifact ``reference.csv``: its inputs, and ``prediction``): what is missing, how far each
-input and the predictions have drifted, as metrics and as a page to look at. Leaves out inputs that are masked, labels,
-and text.
+input and the predictions have drifted, as metrics and as a page to look at. Takes the true labels, whenever they come,
+joins them with the predictions, and tells by the run's ``evaluation.csv`` (``prediction``, ``label``, ``happened``)
+whether the model got worse or the season is another. Leaves out inputs that are masked, and text.
 
 Upstream: https://docs.evidentlyai.com/, written for Evidently 0.7.23.
 """
@@ -22,9 +23,10 @@ from components.programs import program_files
 from components.registry import RegistryOutputs
 from components.serving import ServingOutputs
 from terrace.targets.base import Service
-from terrace.workload import Artifact, Metrics, Port, Probe, Process, Route, Workload
+from terrace.workload import READING, Artifact, Metrics, Need, Port, Probe, Process, Route, Workload
 
 PATH = "/drift/"
+NEEDS = (Need("read", READING), Need("use", ("POST",), "labels"), Need("edit", ("POST",), "look"))
 
 
 class EvidentlySpec(FlavorSpec):
@@ -44,6 +46,26 @@ class EvidentlySpec(FlavorSpec):
         "Jensen-Shannon's for categories.",
     )
     drift_share: float = Field(0.5, gt=0, le=1, description="The share of drifted inputs above which an alert is sent.")
+    minimum_labels: int = Field(200, ge=30, description="Fewer labelled predictions than these are not judged.")
+    # On flights of 2013, of samples of 1000 from one month none of 360 but one was called worse, and of samples whose
+    # predictions were shuffled all (docs/adr/0021-late-labels.md).
+    judged_labels: int = Field(1000, ge=30, description="How many of the latest labelled predictions alarms look at.")
+    quality_drop: float = Field(
+        0.03,
+        gt=0,
+        lt=1,
+        description="How much worse than in the lowest window of its evaluation a model may rank (area under the ROC "
+        "curve, rank correlation, or share of right classes); what three standard errors explain is let pass.",
+    )
+    outcome_shift: float = Field(
+        0.05,
+        gt=0,
+        description="From which distance to the evaluation's, or to the predicted, mean outcome it is another season "
+        "(a share; of numbers in standard deviations).",
+    )
+    label_window: Literal["day", "week", "month"] = Field(
+        "month", description="The time that labelled predictions are put together by."
+    )
     memory_mb: int = Field(2048, ge=1024, description="Most memory (MiB) of the process.")
 
 
@@ -67,7 +89,7 @@ class Evidently(Component[EvidentlySpec, DriftOutputs]):
         return DriftOutputs(url)
 
     def _workload(self, spec: EvidentlySpec, registry: RegistryOutputs, serving: ServingOutputs) -> Workload:
-        database = serving.predictions
+        database, labels = serving.predictions, serving.labels
         return Workload(
             name="evidently",
             artifact=Artifact(lock="evidently"),
@@ -84,13 +106,15 @@ class Evidently(Component[EvidentlySpec, DriftOutputs]):
                 "DRIFT_REPORTS": "$(DATA)/reports",
                 **_options(spec),
                 **(_database(database) if database else {}),
+                **({"DRIFT_LABELS_USER": labels.user} if labels else {}),
             },
             secrets={
                 "DRIFT_REGISTRY_PASSWORD": registry.reader_account.password,
                 **({"PGPASSWORD": database.password} if database else {}),
+                **({"DRIFT_LABELS_PASSWORD": labels.password} if labels else {}),
             },
             probe=Probe("http", "/health", timeout_seconds=300),
-            routes=(Route(PATH, "http", auth="gateway", slot="drift", hidden=("metrics",)),),
+            routes=(Route(PATH, "http", auth="gateway", slot="drift", needs=NEEDS, hidden=("metrics",)),),
             metrics=(Metrics("http"),),
         )
 
@@ -103,6 +127,11 @@ def _options(spec: EvidentlySpec) -> dict[str, str]:
         "DRIFT_MINIMUM_ROWS": str(spec.minimum_rows),
         "DRIFT_COLUMN_DISTANCE": str(spec.column_distance),
         "DRIFT_SHARE": str(spec.drift_share),
+        "DRIFT_MINIMUM_LABELS": str(spec.minimum_labels),
+        "DRIFT_JUDGED_LABELS": str(spec.judged_labels),
+        "DRIFT_QUALITY_DROP": str(spec.quality_drop),
+        "DRIFT_OUTCOME_SHIFT": str(spec.outcome_shift),
+        "DRIFT_LABEL_WINDOW": spec.label_window,
     }
 
 

@@ -20,12 +20,14 @@ class ServingOutputs(SlotOutputs):
         alias: The registry alias of the version in production.
         candidate_alias: The registry alias of the version that is served beside it.
         predictions: The database of kept predictions by a role that may read them; None where none are kept.
+        labels: The same by a role that may keep labels of them, and nothing else.
     """
 
     url: str
     alias: str
     candidate_alias: str
     predictions: DatabaseAccess | None = None
+    labels: DatabaseAccess | None = None
 
     def ports(self) -> tuple[int, ...]:
         """Return the port of the database of kept predictions."""

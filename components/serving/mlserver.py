@@ -35,7 +35,7 @@ PATH = "/serving/"
 NEEDS = (Need("read", READING), Need("use", ("POST",)))
 # The machine's alone, and MLflow's own way to ask, which would neither be kept nor name a version.
 HIDDEN = ("v2/repository", "invocations")
-WRITER, READER = "predictions_writer", "predictions_reader"
+WRITER, READER, LABELLER = "predictions_writer", "predictions_reader", "predictions_labeller"
 # What scikit-learn's gradient boosting needs; none of these runs code of the file's choice when it is loaded.
 REVIEWED_TYPES = (
     "functools.partial",
@@ -99,12 +99,13 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 spec.port,
             )
         )
-        reader = predictions.accounts[READER] if predictions else None
-        return ServingOutputs(url, spec.alias, spec.candidate_alias, reader)
+        accounts = predictions.accounts if predictions else {}
+        return ServingOutputs(url, spec.alias, spec.candidate_alias, accounts.get(READER), accounts.get(LABELLER))
 
     def _predictions(self, spec: MLServerSpec, database: DatabaseOutputs) -> DatabaseAccess:
-        schema = render("serving", "predictions.sql", writer=WRITER, reader=READER, days=spec.predictions_days)
-        return database.provision("predictions", self, (WRITER, READER), schema)
+        roles = {"writer": WRITER, "reader": READER, "labeller": LABELLER}
+        schema = render("serving", "predictions.sql", days=spec.predictions_days, **roles)
+        return database.provision("predictions", self, tuple(roles.values()), schema)
 
     def _workload(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import urllib.request
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.error import HTTPError
 import pytest
 
 from components.drift.programs.drift_watch import pages, rows
+from components.drift.programs.drift_watch.quality import Limits
 from components.drift.programs.drift_watch.settings import Settings
 
 
@@ -73,7 +75,10 @@ def wanted() -> threading.Event:
 
 @pytest.fixture
 def url(reports: Path, wanted: threading.Event) -> str:
-    return f"http://127.0.0.1:{pages.serve(0, reports, wanted)}"
+    def take(body: bytes) -> tuple[str, dict[str, Any]]:
+        return "422 Unprocessable Content", {"got": body.decode()}
+
+    return f"http://127.0.0.1:{pages.serve(0, reports, wanted, take)}"
 
 
 def get(url: str, method: str = "GET") -> str:
@@ -101,6 +106,18 @@ def test_a_look_can_be_asked_for(url: str, wanted: threading.Event) -> None:
     assert wanted.is_set()
 
 
+def test_labels_are_handed_on_and_the_answer_comes_back(url: str) -> None:
+    with pytest.raises(HTTPError, match="422") as caught:
+        urllib.request.urlopen(urllib.request.Request(url + "/labels", data=b"{}", method="POST"))
+    assert json.loads(caught.value.read()) == {"got": "{}"}
+    caught.value.close()
+
+
+def test_the_index_tells_reports_on_quality_apart(url: str, reports: Path) -> None:
+    (reports / "a%2Fb%20%3Cc%3E" / "2-quality.html").write_text("<p>quality</p>")
+    assert "a/b &lt;c&gt; version 2, quality" in get(url + "/")
+
+
 def test_metrics_and_health_are_there(url: str) -> None:
     pages.SHARE.labels("m", "2").set(0.5)
     assert 'terrace_drift_share{model="m",version="2"} 0.5' in get(url + "/metrics")
@@ -110,6 +127,11 @@ def test_metrics_and_health_are_there(url: str) -> None:
 def test_settings_come_from_the_environment() -> None:
     numbers = {"PORT": "1", "INTERVAL": "900", "WINDOW_HOURS": "24", "MINIMUM_ROWS": "100", "SHARE": "0.5"}
     words = {"COLUMN_DISTANCE": "0.1", "REPORTS": "r", "REGISTRY": "u", "REGISTRY_USER": "a", "ALIAS": "production"}
-    environment = {f"DRIFT_{name}": value for name, value in {**numbers, **words, "REGISTRY_PASSWORD": "p"}.items()}
+    limits = {"MINIMUM_LABELS": "200", "JUDGED_LABELS": "1000", "QUALITY_DROP": "0.03", "OUTCOME_SHIFT": "0.05"}
+    told = {**numbers, **words, **limits, "REGISTRY_PASSWORD": "p", "LABEL_WINDOW": "week"}
+    environment = {f"DRIFT_{name}": value for name, value in told.items()}
     assert Settings.read(environment).keeps is False
-    assert Settings.read(environment | {"PGHOST": "127.0.0.1"}).keeps is True
+    keeping = environment | {"PGHOST": "127.0.0.1", "DRIFT_LABELS_USER": "u", "DRIFT_LABELS_PASSWORD": "p"}
+    assert Settings.read(keeping).keeps is True
+    assert Settings.read(keeping).labeller == ("u", "p")
+    assert Settings.read(keeping).limits == Limits(200, 1000, 0.03, 0.05, "week")

@@ -98,6 +98,7 @@ def _behind_the_gateway() -> list[Probe]:
         Probe("monitoring", "read", 200, lambda c: c.ask("GET", silence)),
         Probe("monitoring", "edit", 422, lambda c: c.ask("POST", silence, json={})),
         Probe("drift", "read", 200, lambda c: c.ask("GET", "/drift/")),
+        Probe("drift", "use", 400, lambda c: c.ask("POST", "/drift/labels", json={})),
         Probe("drift", "edit", 202, lambda c: c.ask("POST", "/drift/look")),
         Probe("audit", "read", 200, lambda c: c.ask("GET", "/audit/records?limit=1")),
         Probe("workbench", "use", 200, lambda c: c.ask("GET", "/workbench/api/me")),

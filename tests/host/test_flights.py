@@ -222,6 +222,20 @@ def test_the_ten_steps_ran_and_the_last_one_says_when_to_train_again(version: An
     assert tags["monitoring.train_again"] in {"as scheduled", "now"}
 
 
+def test_labels_of_flights_that_have_landed_were_handed_over(
+    shown: dict[str, Any], outputs: dict[str, Any], gateway: requests.Session, query: Query
+) -> None:
+    names = f'model="{shown["model"]["model"]}", version="{shown["model"]["version"]}"'
+    assert gateway.post(outputs["connection"]["DRIFT_URL"] + "look", timeout=60).status_code == 202
+    wait_for(lambda: query(f'terrace_quality_rows{{{names}, window="latest"}}') == ["200"], 120)
+    (score,) = query(f'terrace_quality_score{{{names}, window="latest"}}')
+    assert 0.5 < float(score) < 0.9
+    (reference,) = query(f"terrace_quality_reference_score{{{names}}}")
+    assert 0.6 < float(reference) < shown["model"]["auc"], "the lowest of its months"
+    assert query(f"terrace_quality_low{{{names}}}") == ["0"]
+    assert query(f'terrace_labels_unmatched{{model="{shown["model"]["model"]}"}}') == ["0"]
+
+
 def test_the_data_of_a_version_can_be_restored(project: Project, version: Any, tmp_path: Path) -> None:
     done = project.flights("restore", version["version"], str(tmp_path / "restored"))
     assert done.returncode == 0, done.stderr

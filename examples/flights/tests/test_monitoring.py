@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from flights import monitoring, profiles, replay
+from flights import labels, monitoring, profiles, replay
 from flights.errors import DeploymentError
 from flights.monitoring import Watched, standard_error
 from flights.replay import Answer
@@ -31,10 +31,13 @@ def test_the_standard_error_is_near_that_of_repeated_draws() -> None:
 def test_flights_are_asked_for_and_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     late = pd.Series([0.0, 0.0, 1.0, 1.0])
     monkeypatch.setattr(replay, "sample", lambda _configuration, _requests: pd.DataFrame({"late": late}))
+    monkeypatch.setattr(labels, "hand_over", lambda _name, flights: len(flights))
     answers = [Answer(probability, "3", 1.0, 2.0) for probability in (0.1, 0.3, 0.2, 0.4)]
     monkeypatch.setattr(replay, "ask", lambda _name, _flights, workers: answers)
     seen = monitoring.watch(CONFIGURATION, "3", {"auc": 0.74})
     assert (seen.requests, seen.auc, seen.late_share, seen.p50_ms) == (4, 0.75, 0.5, 3.0)
+    assert seen.labels == 4
+    assert "served_labels" not in seen.metrics()
     assert seen.document()["train_again"] == "as scheduled"
     with pytest.raises(DeploymentError, match="version 3 answered"):
         monitoring.watch(CONFIGURATION, "4", {"auc": 0.74})

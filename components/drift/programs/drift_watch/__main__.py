@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from functools import partial
 
 import psycopg
 import requests
 
 from . import pages
+from .intake import take
+from .label_store import LabelStore
 from .settings import Settings
 
 LOG = logging.getLogger("drift_watch")
@@ -30,7 +33,8 @@ def main() -> None:
     settings.reports.mkdir(parents=True, exist_ok=True)
     pages.SHARE_LIMIT.set(settings.drift_share)
     pages.INTERVAL.set(settings.interval)
-    pages.serve(settings.port, settings.reports, wanted)
+    store = LabelStore(settings) if settings.keeps else None
+    pages.serve(settings.port, settings.reports, wanted, partial(take, store=store))
 
     from .watch import look  # Evidently takes long to load; the pages answer meanwhile
 

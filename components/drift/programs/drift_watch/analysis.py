@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from evidently import DataDefinition, Dataset, Report
-from evidently.presets import DataDriftPreset, DataSummaryPreset
+from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression, Report
+from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset, RegressionPreset
 
+from .quality import Kind, Labelled, word
 from .rows import PREDICTION
 
 NUMERIC = "wasserstein"
@@ -74,12 +76,42 @@ def _evidently(
     result = Report([drift, DataSummaryPreset()]).run(
         Dataset.from_pandas(current, data_definition=kinds), Dataset.from_pandas(reference, data_definition=kinds)
     )
-    report.parent.mkdir(parents=True, exist_ok=True)
-    partial = report.with_suffix(".partial")
-    result.save_html(str(partial))
-    partial.replace(report)
+    _save(result, report)
     return {
         metric["config"]["column"]: float(metric["value"])
         for metric in result.dict()["metrics"]
         if metric["config"]["type"].endswith(":ValueDrift")
     }
+
+
+def report_quality(evaluation: Sequence[Labelled], latest: Sequence[Labelled], kind: Kind, report: Path) -> None:
+    """Write a page that shows the latest labelled predictions, beside the evaluation's where there is one."""
+    definition = _definition(kind)
+    preset = RegressionPreset() if kind == "number" else ClassificationPreset()
+    current = Dataset.from_pandas(_table(latest, kind), data_definition=definition)
+    before = Dataset.from_pandas(_table(evaluation, kind), data_definition=definition) if evaluation else None
+    _save(Report([preset]).run(current, before), report)
+
+
+def _definition(kind: Kind) -> DataDefinition:
+    if kind == "number":
+        return DataDefinition(regression=[Regression(target="label", prediction=PREDICTION)])
+    if kind == "probability":
+        given = BinaryClassification(target="label", prediction_probas=PREDICTION, pos_label=1)
+        return DataDefinition(classification=[given])
+    return DataDefinition(classification=[MulticlassClassification(target="label", prediction_labels=PREDICTION)])
+
+
+def _table(rows: Sequence[Labelled], kind: Kind) -> pd.DataFrame:
+    said, true = [row.prediction for row in rows], [row.label for row in rows]
+    if kind == "class":
+        return pd.DataFrame({PREDICTION: list(map(word, said)), "label": list(map(word, true))})
+    table = pd.DataFrame({PREDICTION: said, "label": true}, dtype=float)
+    return table.astype({"label": int}) if kind == "probability" else table
+
+
+def _save(result: Any, report: Path) -> None:
+    report.parent.mkdir(parents=True, exist_ok=True)
+    partial = report.with_suffix(".partial")
+    result.save_html(str(partial))
+    partial.replace(report)

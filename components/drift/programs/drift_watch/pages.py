@@ -1,11 +1,12 @@
-"""Metrics, health, and reports over HTTP, on loopback; ``POST /look`` asks for a look at once."""
+"""Metrics, health, and reports over HTTP, on loopback; by POST labels are handed over and a look is asked for."""
 
 from __future__ import annotations
 
 import html
+import json
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -24,9 +25,31 @@ MISSING = Gauge("terrace_drift_missing_share", "Share of a column's values that 
 REFERENCE_MISSING = Gauge(
     "terrace_drift_reference_missing_share", "The same share in the reference", [*MODEL, "column"]
 )
+LATEST = "latest"  # the window of the latest labelled predictions, whenever they were
+WINDOWS = 12  # so many others are told of
+WINDOW = [*MODEL, "window"]
+LABELS = Gauge("terrace_labels", "Labels that are known", ["model"])
+LABELS_UNMATCHED = Gauge("terrace_labels_unmatched", "Labels that belong to no kept prediction", ["model"])
+UNFIT = Gauge("terrace_labels_unfit", "Labels that are not of the kind that predictions are", MODEL)
+LABELLED = Gauge("terrace_quality_rows", "Predictions whose label is known", WINDOW)
+DELAY = Gauge("terrace_quality_label_delay_seconds", "Median time from a prediction to its label", WINDOW)
+SCORE = Gauge("terrace_quality_score", "How well predictions rank what happened; docs/models.md says by what", WINDOW)
+SCORE_ERROR = Gauge("terrace_quality_score_error", "Standard error of that", WINDOW)
+REFERENCE_SCORE = Gauge("terrace_quality_reference_score", "The same in its evaluation, in the lowest window", MODEL)
+LOSS = Gauge("terrace_quality_loss", "Further measures; smaller is better", [*WINDOW, "measure"])
+OUTCOME = Gauge("terrace_quality_outcome", "Mean of what happened", WINDOW)
+EXPECTED = Gauge("terrace_quality_expected", "Mean of what was predicted", WINDOW)
+REFERENCE_OUTCOME = Gauge("terrace_quality_reference_outcome", "Mean of what happened in its evaluation", MODEL)
+LOW = Gauge("terrace_quality_low", "Whether predictions rank worse than in the evaluation", MODEL)
+SEASON = Gauge("terrace_quality_season", "Whether outcomes are another season's, and the ranking is as good", MODEL)
 LAST_LOOK = Gauge("terrace_drift_last_success_timestamp_seconds", "When everything was last looked at")
 INTERVAL = Gauge("terrace_drift_interval_seconds", "Time between two looks")
-BY_MODEL = (ROWS, HAS_REFERENCE, SHARE, DISTANCE, DRIFTED, MISSING, REFERENCE_MISSING)
+BY_MODEL = (
+    *(ROWS, HAS_REFERENCE, SHARE, DISTANCE, DRIFTED, MISSING, REFERENCE_MISSING),
+    *(LABELS, LABELS_UNMATCHED, UNFIT, LABELLED, DELAY, SCORE, SCORE_ERROR, REFERENCE_SCORE),
+    *(LOSS, OUTCOME, EXPECTED, REFERENCE_OUTCOME, LOW, SEASON),
+)
+Take = Callable[[bytes], tuple[str, Mapping[str, Any]]]
 
 
 class _Quiet(WSGIRequestHandler):
@@ -39,8 +62,8 @@ def report_file(reports: Path, model: str, version: str) -> Path:
     return reports / quote(model, safe="") / f"{version}.html"
 
 
-def serve(port: int, reports: Path, wanted: threading.Event) -> int:
-    """Answer from a thread, and return the port."""
+def serve(port: int, reports: Path, wanted: threading.Event, take: Take) -> int:
+    """Answer from a thread, and return the port. ``take`` keeps the labels of a body."""
     metrics = make_wsgi_app()
 
     def page(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
@@ -51,6 +74,9 @@ def serve(port: int, reports: Path, wanted: threading.Event) -> int:
         if (method, path) == ("POST", "/look"):
             wanted.set()
             return _answer(start, "202 Accepted", "text/plain", b"it will look at once\n")
+        if (method, path) == ("POST", "/labels"):
+            status, told = take(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+            return _answer(start, status, "application/json", json.dumps(told).encode())
         if (method, path) == ("GET", "/health"):
             return _answer(start, "200 OK", "text/plain", b"ok\n")
         if (method, path) == ("GET", "/"):
@@ -75,10 +101,12 @@ def _reports(reports: Path) -> list[Path]:
 
 
 def _index(reports: Path) -> str:
-    lines = [
-        f'<li><a href="{quote(str(file.relative_to(reports)))}">{html.escape(unquote(file.parent.name))} version '
-        f"{html.escape(file.stem)}</a>, {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(file.stat().st_mtime))}</li>"
-        for file in _reports(reports)
-    ]
+    lines = [_line(file, reports) for file in _reports(reports)]
     listed = f"<ul>{''.join(lines)}</ul>" if lines else "<p>No version has been compared yet.</p>"
     return f"<!doctype html><html lang=en><meta charset=utf-8><title>Drift</title><h1>Drift</h1>{listed}</html>"
+
+
+def _line(file: Path, reports: Path) -> str:
+    address, made = quote(str(file.relative_to(reports))), time.gmtime(file.stat().st_mtime)
+    name = f"{unquote(file.parent.name)} version {file.stem.replace('-', ', ')}"
+    return f'<li><a href="{address}">{html.escape(name)}</a>, {time.strftime("%Y-%m-%d %H:%M UTC", made)}</li>'

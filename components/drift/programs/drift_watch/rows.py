@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from .quality import Labelled
+
 PREDICTION = "prediction"
+Answered = tuple[str, str, datetime, list[Mapping[str, Any]]]
+Known = tuple[str, int, Any, datetime | None, datetime]
 Record = tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]
 
 
@@ -48,3 +53,23 @@ def predictions(outputs: list[Mapping[str, Any]]) -> list[Any]:
     if width == 2:
         return [row[1] for row in rows]
     return [str(max(range(width), key=lambda index: row[index])) for row in rows]
+
+
+def join(answered: Iterable[Answered], labels: Sequence[Known]) -> dict[str, list[Labelled]]:
+    """Return the labelled predictions of each version.
+
+    Args:
+        answered: Version, request's id, time, and outputs of each request, the latest first: where a version was asked
+            twice with the same id, the latest answer counts.
+        labels: Request's id, row, label, when it happened if that was said, and when the label came.
+    """
+    latest: dict[str, dict[str, tuple[datetime, list[Any]]]] = {}
+    for version, request, at, outputs in answered:
+        latest.setdefault(version, {}).setdefault(request, (at, predictions(outputs)))
+    found: dict[str, list[Labelled]] = {version: [] for version in latest}
+    for version, requests in latest.items():
+        for request, row, label, happened, came in labels:
+            at, answers = requests.get(request, (came, []))
+            if row < len(answers):
+                found[version].append(Labelled(answers[row], label, happened or at, (came - at).total_seconds()))
+    return found

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .quality import Limits
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -25,6 +27,8 @@ class Settings:
         password: The account's password.
         alias: The alias of versions in production.
         keeps: Whether predictions are kept at all.
+        limits: From when on something is said of a model's quality.
+        labeller: The database's role that keeps labels, and its password.
     """
 
     port: int
@@ -39,6 +43,8 @@ class Settings:
     password: str
     alias: str
     keeps: bool
+    limits: Limits
+    labeller: tuple[str, str]
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -60,4 +66,12 @@ class Settings:
             password=environment["DRIFT_REGISTRY_PASSWORD"],
             alias=environment["DRIFT_ALIAS"],
             keeps="PGHOST" in environment,
+            limits=Limits(
+                rows=int(environment["DRIFT_MINIMUM_LABELS"]),
+                judged=int(environment["DRIFT_JUDGED_LABELS"]),
+                drop=float(environment["DRIFT_QUALITY_DROP"]),
+                shift=float(environment["DRIFT_OUTCOME_SHIFT"]),
+                window=environment["DRIFT_LABEL_WINDOW"],  # type: ignore[arg-type]  # the spec has one of these words
+            ),
+            labeller=(environment.get("DRIFT_LABELS_USER", ""), environment.get("DRIFT_LABELS_PASSWORD", "")),
         )

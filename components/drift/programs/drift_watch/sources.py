@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 import psycopg
 import requests
 
-from .rows import columns
+from .quality import Labelled
+from .rows import columns, join
 from .settings import Settings
 
 REFERENCE = "reference.csv"
+EVALUATION = "evaluation.csv"
 SECONDS = 60
 MOST_REQUESTS = 20_000  # the latest; a comparison needs no more
 QUERY = (
     "SELECT inputs, outputs FROM predictions WHERE model = %s AND version = %s AND purpose = 'production' "
     "AND at > now() - make_interval(hours => %s) ORDER BY at DESC LIMIT %s"
+)
+MOST_LABELS = 50_000
+# What was asked with an id that has a label, and those labels; they're joined here, since one request holds many rows.
+ANSWERED = (
+    "SELECT version, request_id, at, outputs FROM predictions p WHERE model = %s AND purpose = 'production' "
+    "AND EXISTS (SELECT FROM labels l WHERE l.model = p.model AND l.request_id = p.request_id) "
+    "ORDER BY at DESC LIMIT %s"
+)
+LABELS = (
+    "SELECT request_id, row_index, label, happened, received_at FROM labels WHERE model = %s "
+    "ORDER BY received_at DESC LIMIT %s"
+)
+COUNTED = (
+    "SELECT model, count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT FROM predictions p "
+    "WHERE p.model = l.model AND p.request_id = l.request_id)) FROM labels l GROUP BY model"
 )
 
 
@@ -63,15 +82,40 @@ class Sources:
 
     def reference(self, version: Version) -> pd.DataFrame | None:
         """Return what the version was trained on, a sample; None where its run kept none."""
-        answer = self._session.get(
-            f"{self._settings.registry}/get-artifact",
-            params={"run_id": version.run_id, "path": REFERENCE},
-            timeout=SECONDS,
-        )
+        text = self._artifact(version, REFERENCE)
+        return None if text is None else pd.read_csv(io.StringIO(text))
+
+    def evaluation(self, model: str, version: str) -> list[Labelled]:
+        """Return the labelled predictions that a version was evaluated by; none where its run kept none."""
+        try:
+            text = self._artifact(self._version(model, version), EVALUATION) or ""
+        except requests.HTTPError as error:
+            if error.response.status_code != requests.codes.not_found:
+                raise
+            text = ""  # the version was deleted; its predictions and labels are still there
+        return [
+            Labelled(_value(row["prediction"]), _value(row["label"]), _moment(row.get("happened")))
+            for row in csv.DictReader(io.StringIO(text))
+        ]
+
+    def labelled(self, model: str) -> dict[str, list[Labelled]]:
+        """Return the kept predictions of a model whose labels are known, by version."""
+        with psycopg.connect(connect_timeout=10) as connection:
+            answered = connection.execute(ANSWERED, (model, MOST_REQUESTS)).fetchall()
+            return join(answered, connection.execute(LABELS, (model, MOST_LABELS)).fetchall())
+
+    def counted(self) -> list[tuple[str, int, int]]:
+        """Return of each model how many labels there are, and how many of them belong to no prediction."""
+        with psycopg.connect(connect_timeout=10) as connection:
+            return [(str(model), int(known), int(lost)) for model, known, lost in connection.execute(COUNTED)]
+
+    def _artifact(self, version: Version, path: str) -> str | None:
+        url, query = f"{self._settings.registry}/get-artifact", {"run_id": version.run_id, "path": path}
+        answer = self._session.get(url, params=query, timeout=SECONDS)
         if answer.status_code in (400, 404, 500):  # MLflow's words for a run or file that is not there
             return None
         answer.raise_for_status()
-        return pd.read_csv(io.StringIO(answer.text))
+        return answer.text
 
     def kept(self, version: Version) -> pd.DataFrame:
         """Return the version's kept predictions of the window."""
@@ -85,3 +129,14 @@ class Sources:
         answer = self._session.get(url, params=given, timeout=SECONDS)
         answer.raise_for_status()
         return answer.json()
+
+
+def _value(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

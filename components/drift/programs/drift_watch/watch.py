@@ -1,13 +1,15 @@
-"""One look at every version in production."""
+"""One look at every version in production, and at the labels that have come."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from . import pages
-from .analysis import compare
+from .analysis import compare, report_quality
+from .quality import Figures, Judged, Labelled, Reference, Verdict, decisive, judge, refer
 from .settings import Settings
 from .sources import Sources, Version
 
@@ -22,10 +24,20 @@ def look(settings: Settings) -> None:
     sources = Sources(settings)
     versions = sources.in_production()
     seen = [(version, sources.kept(version), sources.reference(version)) for version in versions]
+    labelled = {version.model: sources.labelled(version.model) for version in versions}
+    evaluated = {
+        model: {version: sources.evaluation(model, version) for version in of_model}
+        for model, of_model in labelled.items()
+    }
+    counted = sources.counted()
     for gauge in pages.BY_MODEL:
         gauge.clear()
+    for model, known, lost in counted:
+        pages.LABELS.labels(model).set(known)
+        pages.LABELS_UNMATCHED.labels(model).set(lost)
     for version, kept, reference in seen:
         _tell(settings, version, kept, reference)
+        _tell_quality(settings, version, labelled[version.model], evaluated[version.model])
     pages.LAST_LOOK.set_to_current_time()
 
 
@@ -45,3 +57,59 @@ def _tell(settings: Settings, version: Version, kept: pd.DataFrame, reference: p
         pages.MISSING.labels(*names, column).set(share)
         pages.REFERENCE_MISSING.labels(*names, column).set(float(reference[column].isna().mean()))
     LOG.info("%s version %s: %d rows, %.0f %% of the inputs drifted", *names, len(kept), 100 * finding.share)
+
+
+def _tell_quality(
+    settings: Settings,
+    production: Version,
+    labelled: Mapping[str, Sequence[Labelled]],
+    evaluated: Mapping[str, Sequence[Labelled]],
+) -> None:
+    """Tell of each version with labels, and let an alarm come of one alone."""
+    verdicts: dict[str, Verdict] = {}
+    for version, rows in labelled.items():
+        reference = refer(evaluated[version], settings.limits)
+        found = judge(rows, reference, settings.limits)
+        if found is None:
+            continue
+        _tell_figures((production.model, version), found, reference)
+        if found.latest.rows >= settings.limits.rows and found.latest.score is not None:
+            file = pages.report_file(settings.reports, production.model, f"{version}-quality")
+            comparable = reference is not None and reference.whole.score is not None
+            report_quality(evaluated[version] if comparable else (), found.rows, found.kind, file)
+        if found.verdict:
+            verdicts[version] = found.verdict
+    decides = decisive(verdicts, production.version)
+    if decides:
+        _tell_verdict((production.model, decides), verdicts[decides])
+
+
+def _tell_figures(names: tuple[str, str], found: Judged, reference: Reference | None) -> None:
+    pages.UNFIT.labels(*names).set(found.unfit)
+    _set(found.latest, *names, pages.LATEST)
+    for window in sorted(found.windows)[-pages.WINDOWS :]:
+        _set(found.windows[window], *names, window)
+    if reference:
+        if reference.lowest.score is not None:
+            pages.REFERENCE_SCORE.labels(*names).set(reference.lowest.score)
+        pages.REFERENCE_OUTCOME.labels(*names).set(reference.whole.outcome)
+
+
+def _set(figures: Figures, model: str, version: str, window: str) -> None:
+    names = (model, version, window)
+    pages.LABELLED.labels(*names).set(figures.rows)
+    if figures.score is not None:
+        pages.SCORE.labels(*names).set(figures.score)
+        pages.SCORE_ERROR.labels(*names).set(figures.error)
+    for measure, value in figures.losses.items():
+        pages.LOSS.labels(*names, measure).set(value)
+    pages.OUTCOME.labels(*names).set(figures.outcome)
+    pages.EXPECTED.labels(*names).set(figures.expected)
+    pages.DELAY.labels(*names).set(figures.delay)
+
+
+def _tell_verdict(names: tuple[str, str], verdict: Verdict) -> None:
+    pages.LOW.labels(*names).set(verdict.low)
+    pages.SEASON.labels(*names).set(verdict.season)
+    told = (verdict.drop, verdict.change, verdict.gap)
+    LOG.info("%s version %s: ranking %+.3f below its reference, outcomes %+.3f, predicted %+.3f", *names, *told)

@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("--requests", type=_positive, default=300, help="how many flights (300)")
     again.add_argument("--workers", type=_positive, default=1, help="clients at once (1)")
     again.add_argument("--json", action="store_true", help="print the result as JSON")
+    known = _command(commands, "labels", "hand over whether the flights that were replayed were late", _labels)
+    known.add_argument("--requests", type=_positive, default=300, help="how many flights were replayed (300)")
+    known.add_argument("--until", metavar="MONTH", help="only those that landed by the end of this month (2013-09)")
     check = _command(commands, "check", "say whether a registered version holds all that the gate asks for", _check)
     check.add_argument("version", help="the version's number")
     check.add_argument("--model", help="the registered model (the configuration's)")
@@ -136,6 +139,17 @@ def _replay(options: argparse.Namespace) -> None:
         f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms "
         f"(model server alone: {result['serving_p50_ms']:.1f} and {result['serving_p99_ms']:.1f} ms)\n"
         f"  served answers differ from the model's own by at most {result['max_abs_difference']:.1e}"
+    )
+
+
+def _labels(options: argparse.Namespace) -> None:
+    from flights import labels, replay
+
+    configuration = Configuration.load()
+    flights = labels.landed_until(replay.sample(configuration, options.requests), options.until)
+    kept = labels.hand_over(configuration.model_name, flights)
+    print(
+        "the platform takes no labels" if kept is None else f"{kept} labels of {configuration.model_name} handed over"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,7 @@ from flights.settings import Gateway
 
 TIMEOUT_SECONDS = 30
 _ATTEMPTS = 3
+_LABELS_AT_ONCE = 5000
 
 
 class Platform:
@@ -59,8 +60,13 @@ class Platform:
             raise ServiceError(f"no feature {', '.join(missing)}", where="/feast/", fix="run the step features")
         return rows[MODEL_FEATURES]
 
-    def predict(self, model: str, rows: pd.DataFrame) -> tuple[list[float], str]:
+    def predict(self, model: str, rows: pd.DataFrame, identifier: str = "") -> tuple[list[float], str]:
         """Ask the served model.
+
+        Args:
+            model: Its name.
+            rows: The features.
+            identifier: The request's id, by which labels find it later; without one the server makes it up.
 
         Returns:
             The probability of a late arrival for each row, and the version that answered ("" if it wasn't said).
@@ -68,10 +74,32 @@ class Platform:
         Raises:
             ServiceError: The model server refused or didn't answer.
         """
-        answer = self._request("POST", f"/serving/v2/models/{model}/infer", infer_request(rows))
+        answer = self._request("POST", f"/serving/v2/models/{model}/infer", infer_request(rows, identifier))
         output = answer["outputs"][0]
         width = output["shape"][1]
         return [float(value) for value in output["data"][width - 1 :: width]], str(answer.get("model_version") or "")
+
+    def label(self, model: str, labels: Sequence[Mapping[str, Any]]) -> int | None:
+        """Hand over what turned out to be true.
+
+        Args:
+            model: The model's name.
+            labels: ``id`` of the request, ``label``, and when it ``happened``.
+
+        Returns:
+            How many were kept; None where the platform takes no labels.
+
+        Raises:
+            ServiceError: The platform refused some, or didn't answer.
+        """
+        kept = 0
+        for start in range(0, len(labels), _LABELS_AT_ONCE):
+            body = {"model": model, "labels": labels[start : start + _LABELS_AT_ONCE]}
+            response = self._send("POST", "/drift/labels", body)
+            if response.status_code == requests.codes.not_found:
+                return None
+            kept += int(_content(response, self._gateway.url + "/drift/labels")["kept"])
+        return kept
 
     def ready(self, model: str) -> bool:
         """Say whether the model server has the model loaded."""
@@ -82,31 +110,37 @@ class Platform:
             return False
 
     def _request(self, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return _content(self._send(method, path, body), self._gateway.url + path)
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any]) -> requests.Response:
         url = self._gateway.url + path
         try:
-            response = self._session.request(method, url, json=body, timeout=TIMEOUT_SECONDS)
+            return self._session.request(method, url, json=body, timeout=TIMEOUT_SECONDS)
         except requests.RequestException as error:
             raise ServiceError(
                 "no answer", where=url, why=str(error), fix="check that the platform is up (terrace status)"
             ) from error
-        if not response.ok:
-            raise ServiceError(
-                f"answered {response.status_code}",
-                where=url,
-                why=response.text[:500],
-                fix="check TERRACE_GATEWAY_USER and TERRACE_GATEWAY_PASSWORD"
-                if response.status_code == requests.codes.unauthorized
-                else "see the service's log",
-            )
-        try:
-            return dict(response.json())
-        except (TypeError, ValueError) as error:
-            raise ServiceError(
-                "the answer is not a JSON object", where=url, why=response.text[:500], fix="see the service's log"
-            ) from error
 
 
-def infer_request(rows: pd.DataFrame) -> dict[str, Any]:
+def _content(response: requests.Response, url: str) -> dict[str, Any]:
+    if not response.ok:
+        raise ServiceError(
+            f"answered {response.status_code}",
+            where=url,
+            why=response.text[:500],
+            fix="check TERRACE_GATEWAY_USER and TERRACE_GATEWAY_PASSWORD"
+            if response.status_code == requests.codes.unauthorized
+            else "see the service's log",
+        )
+    try:
+        return dict(response.json())
+    except (TypeError, ValueError) as error:
+        raise ServiceError(
+            "the answer is not a JSON object", where=url, why=response.text[:500], fix="see the service's log"
+        ) from error
+
+
+def infer_request(rows: pd.DataFrame, identifier: str = "") -> dict[str, Any]:
     """Return the Open Inference Protocol's request for a table; missing numbers travel as ``null``."""
     inputs = []
     for name in rows.columns:
@@ -121,4 +155,5 @@ def infer_request(rows: pd.DataFrame) -> dict[str, Any]:
                 "data": values,
             }
         )
-    return {"parameters": {"content_type": "pd"}, "inputs": inputs}
+    body: dict[str, Any] = {"parameters": {"content_type": "pd"}, "inputs": inputs}
+    return {**body, "id": identifier} if identifier else body

@@ -20,6 +20,7 @@ from flights.schedule import CATEGORIES, SCHEDULE_FEATURES
 IMPORTANCE_ROWS = 5000
 SMALLEST_GROUP = 200
 REFERENCE_ROWS = 5000
+EVALUATION_ROWS = 20_000  # some thousands a month: each month's AUC is then known to about 0.01
 # Types that skops may make when it loads the model, beyond those that it trusts by itself. Each was looked at:
 # TreePredictor holds a tree's nodes as arrays, and partial binds arguments to check_array, which only checks arrays;
 # skops asks for partial's function by its own name, so trusting partial doesn't trust any other function.
@@ -64,6 +65,18 @@ def reference(model: Pipeline, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return a sample of what the model was trained on, with its predictions: what later ones are compared with."""
     sample = rows.sample(min(REFERENCE_ROWS, len(rows)), random_state=seed)
     return sample[list(model.feature_names_in_)].assign(prediction=probability(model, sample))
+
+
+def evaluation(rows: pd.DataFrame, probabilities: np.ndarray, seed: int) -> pd.DataFrame:
+    """Return a sample of the evaluation: what was said, what was true, and when (the middle of its month)."""
+    told = pd.DataFrame(
+        {
+            "prediction": np.round(probabilities, 6),
+            "label": rows["late"].astype(int).to_numpy(),
+            "happened": rows["month"].to_numpy() + "-15T12:00:00Z",
+        }
+    )
+    return told.sample(min(EVALUATION_ROWS, len(told)), random_state=seed)
 
 
 def auc(late: pd.Series, probabilities: np.ndarray) -> float:

@@ -97,9 +97,11 @@ def evaluate(run: Run, configuration: Configuration) -> str:
     report["subgroups"] = {column: model.by_group(rows, probabilities, column) for column in SUBGROUPS}
     report["importance"] = model.importance(trained, rows, configuration.seed)
     path = run.write("evaluation", report)
+    model.evaluation(rows, probabilities, configuration.seed).to_csv(run.folder / tracking.EVALUATION, index=False)
     with tracking.run(run, "train", run_id=run.read("train")["run_id"]):
         tracking.log({}, tracking.evaluation_metrics(report))
         tracking.artifact(path)
+        tracking.artifact(run.file(tracking.EVALUATION))
         tracking.log_importance(report["importance"])
     gain = report["model"]["auc"] - report["baseline"]["auc"]
     return f"AUC {report['model']['auc']:.4f} on {len(rows):,} later flights, {gain:+.4f} over the schedule alone"
@@ -151,4 +153,5 @@ def monitor(run: Run, configuration: Configuration) -> str:
     with tracking.run(run, "train", run_id=run.read("train")["run_id"]):
         tracking.logs(run)
     tracking.tag_version(configuration.model_name, version, seen.tags())
-    return f"served AUC {seen.auc:.3f} over {seen.requests} landed flights; train again: {seen.verdict}"
+    told = f"{seen.labels} labels handed over" if seen.labels is not None else "the platform takes no labels"
+    return f"served AUC {seen.auc:.3f} over {seen.requests} landed flights; {told}; train again: {seen.verdict}"

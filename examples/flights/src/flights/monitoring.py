@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from flights import model, replay
+from flights import labels, model, replay
 from flights.settings import Configuration
 
 REQUESTS = 200
@@ -19,7 +19,10 @@ ERRORS_BELOW = 3.0
 
 @dataclass(frozen=True)
 class Watched:
-    """What was seen of a served version: its AUC, how far off that may be by chance, and the requests' time (ms)."""
+    """What was seen of a served version: its AUC, how far off that may be by chance, and the requests' time (ms).
+
+    ``labels`` is how many were handed to the platform; None where it takes none.
+    """
 
     requests: int
     auc: float
@@ -28,6 +31,7 @@ class Watched:
     mean_probability: float
     late_share: float
     p50_ms: float
+    labels: int | None = None
 
     @property
     def degraded(self) -> bool:
@@ -46,7 +50,7 @@ class Watched:
     def metrics(self) -> dict[str, float]:
         """Return what is logged to the monitoring run."""
         figures = asdict(self)
-        return {f"served_{name}": float(figures[name]) for name in figures if name != "requests"}
+        return {f"served_{name}": float(figures[name]) for name in figures if name not in ("requests", "labels")}
 
     def tags(self) -> dict[str, str]:
         """Return what is told on the version."""
@@ -54,7 +58,7 @@ class Watched:
 
 
 def watch(configuration: Configuration, version: str, evaluation: Mapping[str, float]) -> Watched:
-    """Send flights of the test months, which stand for those that have landed, through the gateway.
+    """Send flights of the test months, which stand for those that have landed, through the gateway, then their labels.
 
     Args:
         configuration: The project's.
@@ -78,6 +82,7 @@ def watch(configuration: Configuration, version: str, evaluation: Mapping[str, f
         mean_probability=float(said.mean()),
         late_share=float(late.mean()),
         p50_ms=float(np.median([answer.features_ms + answer.serving_ms for answer in answers])),
+        labels=labels.hand_over(configuration.model_name, flights),
     )
 
 

@@ -21,6 +21,7 @@ from flights.inference import Platform
 from flights.model_steps import testing
 from flights.schedule import KEYS, label, spine
 from flights.settings import Configuration, FeatureDatabase, Gateway
+from flights.tables import landed
 
 WARM_UP = 5
 
@@ -38,7 +39,7 @@ class Answer:
 def sample(configuration: Configuration, requests: int) -> pd.DataFrame:
     """Return flights of the test months whose outcome is known, drawn by the configuration's seed."""
     flights = source.read_package()["flights"]
-    rows = spine(flights).assign(late=label(flights))
+    rows = spine(flights).assign(late=label(flights), landed=landed(flights))
     rows = testing(rows[rows["late"].notna()], configuration)
     return rows.sample(min(requests, len(rows)), random_state=configuration.seed).sort_values("event_timestamp")
 
@@ -105,6 +106,11 @@ def ask(name: str, flights: pd.DataFrame, workers: int) -> list[Answer]:
     return [answer for answer in in_turn if answer is not None]
 
 
+def identifier(flight: pd.DataFrame) -> str:
+    """Return the id of the request about a flight; its label is handed over by the same."""
+    return str(flight["flight_id"].iloc[0])
+
+
 def refuse_other_versions(name: str, version: str, answers: list[Answer]) -> None:
     """Let only answers of one version pass; an answer that doesn't name its version counts as another's.
 
@@ -124,7 +130,7 @@ def _ask_one(platform: Platform, name: str, flight: pd.DataFrame) -> Answer:
     begun = time.perf_counter()
     rows = platform.features(flight)
     looked_up = time.perf_counter()
-    probabilities, version = platform.predict(name, rows)
+    probabilities, version = platform.predict(name, rows, identifier(flight))
     answered = time.perf_counter()
     return Answer(probabilities[0], version, (looked_up - begun) * 1000, (answered - looked_up) * 1000)
 

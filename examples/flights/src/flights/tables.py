@@ -94,6 +94,11 @@ def _naive(moments: pd.Series) -> np.ndarray:
     return moments.dt.tz_localize(None).to_numpy()
 
 
+def landed(flights: pd.DataFrame) -> pd.Series:
+    """Return when flights had landed for certain (UTC): departure, the time in the air, and an hour."""
+    return departure(flights) + pd.to_timedelta(flights["dep_delay"] + flights["air_time"], unit="min") + TAXI
+
+
 def history_table(flights: pd.DataFrame, by: str) -> pd.DataFrame:
     """Return each carrier's or destination's share of late arrivals before each New York day.
 
@@ -105,9 +110,7 @@ def history_table(flights: pd.DataFrame, by: str) -> pd.DataFrame:
         flights: The flights; those without a recorded arrival do not count.
         by: ``carrier`` or ``dest``.
     """
-    late = label(flights)
-    landed = departure(flights) + pd.to_timedelta(flights["dep_delay"] + flights["air_time"], unit="min") + TAXI
-    outcomes = pd.DataFrame({by: flights[by], "late": late, "day": local_day(landed)}).dropna()
+    outcomes = pd.DataFrame({by: flights[by], "late": label(flights), "day": local_day(landed(flights))}).dropna()
     first, last = local_day(departure(flights)).agg(["min", "max"])
     days = pd.date_range(first, last, freq="D", name="day")
     grouped = outcomes.groupby(["day", by])["late"]

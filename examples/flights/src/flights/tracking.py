@@ -24,7 +24,8 @@ from flights.usecase import UseCase
 
 EXPERIMENT = "flights"
 SERVING_LOCK = Path("serving/requirements.txt")
-REFERENCE = "reference.csv"  # what the platform's watch over drift compares served predictions with
+REFERENCE = "reference.csv"  # what the platform's watch over drift compares served predictions with…
+EVALUATION = "evaluation.csv"  # …and those whose labels have come
 
 
 def connect() -> mlflow.MlflowClient:
