@@ -25,9 +25,11 @@ def earlier(platform: Platform, folder: Path, *services: str) -> Platform:
             now = next(found for found in PIN.finditer(text) if found[1] == pin[1])
             text = text.replace(now[0], pin[0])
         lock.write_text(text, encoding="utf-8")
-    if "mlflow" in services:  # MLflow 3.16 knew that right by another name, and an earlier release spoke to it so
+    if "mlflow" in services:  # MLflow 3.16 could deny nothing, and an earlier release asked it for no denial
         people = folder / "components" / "tracking" / "programs" / "mlflow_people.py"
-        people.write_text(people.read_text(encoding="utf-8").replace('"DENY"', '"NO_PERMISSIONS"'), encoding="utf-8")
+        people.write_text(
+            re.sub(r"(?m)^DENIED = .*", "DENIED = ()", people.read_text(encoding="utf-8")), encoding="utf-8"
+        )
     return dataclasses.replace(
         platform, variables={**platform.variables, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
     )
