@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from terrace.workload import File
@@ -30,3 +31,15 @@ def lock_text(name: str) -> str:
         FileNotFoundError: There is no such lock (a defect of the flavor).
     """
     return (COMPONENTS / "locks" / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def lock_version(name: str, package: str) -> str:
+    """Return the version of ``package`` that ``components/locks/<name>.txt`` pins.
+
+    Raises:
+        ValueError: The lock has no such package (a defect of the flavor).
+    """
+    found = re.search(rf"(?m)^{re.escape(package)}(?:\[[^\]]*\])?==([^\s;]+)", lock_text(name))
+    if not found:
+        raise ValueError(f"components/locks/{name}.txt pins no {package}")
+    return found[1]

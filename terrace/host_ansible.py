@@ -57,7 +57,7 @@ def is_converged(task: Task) -> bool:
     Raises:
         OperationError: The host can't be reached.
     """
-    marks = _facts(task)["marks"]
+    marks = look(task.host, task.environment)["marks"]
     return marks is None or bool(marks.get(f"{task.role}-{task.instance}") == task.digest)
 
 
@@ -66,17 +66,20 @@ def is_up(task: Task) -> bool:
 
     Only looks where that costs nothing, at the kernel's list of the host's sockets.
     """
-    facts = _facts(task)
+    facts = look(task.host, task.environment)
     if task.role == "base":
         return bool(facts["supervised"])
     port = (task.variables.get("service_probe") or {}).get("port")
     return port is None or int(port) in facts["ports"]
 
 
-def _facts(task: Task) -> dict[str, Any]:
-    if is_here(task.host):
-        return host_facts.look(task.environment)
-    return remote_facts.of(task.host, task.environment)
+def look(host: Mapping[str, Any], environment: str) -> dict[str, Any]:
+    """Return what the host says of an environment; see `terrace.host_facts.look`.
+
+    Raises:
+        OperationError: The host can't be reached.
+    """
+    return host_facts.look(environment) if is_here(host) else remote_facts.of(host, environment)
 
 
 def is_here(host: Mapping[str, Any]) -> bool:

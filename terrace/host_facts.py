@@ -1,4 +1,4 @@
-"""What a host itself says of an environment's roles: which are converged, and what listens and is supervised.
+"""What a host itself says of an environment: what is converged, listens, is supervised, and of which versions data is.
 
 It is also run on other hosts, without the rest of Terrace: it needs nothing but Python itself.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 MANIFESTS = Path("/etc/terrace")
+DATA = Path("/var/lib/terrace")
 SYSTEMD = Path("/run/systemd/system")
 SUPERVISORS = Path("/run/terrace")  # not there after a reboot
 SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -17,11 +18,24 @@ SUFFIX = ".converged"
 
 
 def look(environment: str) -> dict[str, Any]:
-    """Return ``marks`` {role and instance: digest}, ``ports`` that are listened on, and whether it is ``supervised``.
+    """Return what the host says.
 
-    ``marks`` is None for a user who may not read them. Ports count where a service listens, on loopback or everywhere.
+    These are ``marks`` {role and instance: digest}, ``ports`` that are listened on, whether it is ``supervised``, and
+    ``versions`` {service: the version that its data is of}. ``marks`` is None for a user who may not read them. Ports
+    count where a service listens, on loopback or everywhere.
     """
-    return {"marks": _marks(environment), "ports": sorted(_listening()), "supervised": _supervised(environment)}
+    return {
+        "marks": _marks(environment),
+        "ports": sorted(_listening()),
+        "supervised": _supervised(environment),
+        "versions": _versions(environment),
+    }
+
+
+def _versions(environment: str) -> dict[str, str]:
+    folder = DATA / environment / "versions"
+    files = folder.iterdir() if folder.is_dir() else ()
+    return {file.name: file.read_text(encoding="utf-8").strip() for file in files if not file.name.startswith(".")}
 
 
 def _marks(environment: str) -> dict[str, str] | None:

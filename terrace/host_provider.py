@@ -21,12 +21,20 @@ ANSIBLE = Path(__file__).parents[1] / "ansible"
 SHARED_ROLES = ("manifest", "service")  # used by the tasks of other roles
 DELETE_DATA = "TERRACE_DELETE_DATA"
 COMPARED = ("host", "environment", "role", "instance", "variables", "content")
+OF_HOST = ("software", "backup")  # what a host has beyond its role: see terrace/upgrades.py
 
 
 class HostProvider(dynamic.ResourceProvider):
     """Converges, checks, and removes a role on a host. Raises OperationError, redacted, when Ansible fails."""
 
     serialize_as_secret_always = False
+
+    def check(self, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.CheckResult:
+        """Refuse a host whose services would go back to versions that can't read their data."""
+        from terrace import upgrades
+
+        refused = [dynamic.CheckFailure("software", str(error)) for error in upgrades.refusals(news)]
+        return dynamic.CheckResult(dict(news), refused)
 
     def create(self, props: Mapping[str, Any]) -> dynamic.CreateResult:
         """Converge the role; meets its own earlier work without harm."""
@@ -40,15 +48,18 @@ class HostProvider(dynamic.ResourceProvider):
 
         So is a host that can't be reached: the update then fails, and names it.
         """
-        changed = [name for name in COMPARED if olds.get(name) != news.get(name)]
+        from terrace import upgrades
+
+        changed = [name for name in (*COMPARED, *OF_HOST) if olds.get(name) != news.get(name)]
         replaces = [name for name in changed if name in ("environment", "role", "instance") or _moves(name, olds, news)]
-        changes = bool(changed or olds.get("drifted")) or not _stands(_task(olds))
+        changes = bool(changed or olds.get("drifted")) or upgrades.must_save(news) or not _stands(_task(olds))
         return dynamic.DiffResult(changes=changes, replaces=replaces, delete_before_replace=True)
 
-    def update(self, _id: str, _olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.UpdateResult:
-        """Converge the role with its new variables."""
-        from terrace import host_ansible
+    def update(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.UpdateResult:
+        """Converge the role with its new variables; a host first saves what is about to be changed for good."""
+        from terrace import host_ansible, upgrades
 
+        upgrades.save_first(olds, news)
         host_ansible.converge(_task(news))
         return dynamic.UpdateResult(outs=_outputs(news, drifted=False))
 
@@ -75,11 +86,14 @@ class Host(dynamic.Resource, module="terrace", name="Host"):
         connection: Mapping[str, Any],
         environment: str,
         project: str,
+        software: Mapping[str, Mapping[str, str]],
+        backup: str,
         opts: pulumi.ResourceOptions,
     ) -> None:
         host = json.dumps(dict(connection), sort_keys=True)
         variables = {"terrace_environment": environment, "host_project": project}
-        super().__init__(HostProvider(), name, _inputs(host, environment, "host", "host", variables), opts)
+        inputs = _inputs(host, environment, "host", "host", variables)
+        super().__init__(HostProvider(), name, {**inputs, "software": software, "backup": backup}, opts)
         self.connection = host
         self.environment = environment
 
@@ -145,7 +159,8 @@ def _moves(name: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
 
 
 def _outputs(props: Mapping[str, Any], *, drifted: bool) -> dict[str, Any]:
-    return {**{name: props[name] for name in COMPARED}, "drifted": drifted}
+    kept = {name: props[name] for name in (*COMPARED, *OF_HOST) if name in props}
+    return {**kept, "drifted": drifted}
 
 
 def _identity(props: Mapping[str, Any]) -> str:

@@ -27,10 +27,15 @@ class Artifact:
     Args:
         lock: Name of a hash-locked requirements file, ``components/locks/<lock>.txt``, for a Python service.
         packages: Debian packages, for a service that the distribution maintains.
+        package: The package of the lock whose version is the service's; the service then has the lock's name.
+        one_way: What a later version of it changes for good, so that an earlier one can't read it any more; empty
+            where an earlier version can come back. Tests move it up and back to show that.
     """
 
     lock: str | None = None
     packages: tuple[str, ...] = ()
+    package: str = ""
+    one_way: str = ""
 
 
 @dataclass(frozen=True)

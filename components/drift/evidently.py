@@ -76,6 +76,7 @@ class Evidently(Component[EvidentlySpec, DriftOutputs]):
     spec_type: ClassVar[type[FlavorSpec]] = EvidentlySpec
     requires: ClassVar[tuple[str, ...]] = ("gateway", "registry", "serving")
     supports: ClassVar[tuple[str, ...]] = ("host",)
+    artifact: ClassVar[Artifact] = Artifact(lock="evidently", package="evidently")
 
     def build(self, spec: EvidentlySpec, inputs: Inputs) -> DriftOutputs:
         """Run the watch, where predictions are kept; without, it has nothing to look at and says so."""
@@ -92,7 +93,7 @@ class Evidently(Component[EvidentlySpec, DriftOutputs]):
         database, labels = serving.predictions, serving.labels
         return Workload(
             name="evidently",
-            artifact=Artifact(lock="evidently"),
+            artifact=self.artifact,
             processes=(Process("watch", ("$(BIN)/python", "-m", "drift_watch"), spec.memory_mb),),
             ports=(Port("http", spec.port),),
             files=program_files("drift", "drift_watch"),

@@ -47,6 +47,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
     spec_type: ClassVar[type[FlavorSpec]] = FeastSpec
     requires: ClassVar[tuple[str, ...]] = ("database", "gateway")
     supports: ClassVar[tuple[str, ...]] = ("host",)
+    artifact: ClassVar[Artifact] = Artifact(lock="feast", package="feast")
 
     def build(self, spec: FeastSpec, inputs: Inputs) -> FeatureStoreOutputs:
         """Run the feature server on a database of its own."""
@@ -72,7 +73,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
         options = ("--workers", "1", "--registry_ttl_sec", str(spec.cache_seconds), "--max-requests", "0")
         return Workload(
             name="feast",
-            artifact=Artifact(lock="feast"),
+            artifact=self.artifact,
             setup=(SetupStep("schemas", (python, "$(CONFIG)/feast_schemas.py")),),
             processes=(Process("server", (*serve, *options, "--metrics", "--no-access-log"), spec.memory_mb),),
             ports=(Port("http", spec.port), Port("metrics", spec.metrics_port)),

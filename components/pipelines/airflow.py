@@ -80,6 +80,9 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
     uses: ClassVar[tuple[str, ...]] = ("data_quality", "data_versioning", "feature_store", "serving")
     connects: ClassVar[tuple[str, ...]] = ("database", "feature_store")  # steps reach the rest through the gateway
     supports: ClassVar[tuple[str, ...]] = ("host",)
+    artifact: ClassVar[Artifact] = Artifact(
+        lock="airflow", package="apache-airflow-core", one_way="the schema of its database"
+    )
     keeps_files: ClassVar[bool] = True
 
     def build(self, spec: AirflowSpec, inputs: Inputs) -> PipelinesOutputs:
@@ -99,7 +102,7 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
         own = environment(spec, account, project, inputs)
         return Workload(
             name="airflow",
-            artifact=Artifact(lock="airflow"),
+            artifact=self.artifact,
             setup=(SetupStep("database", ("$(BIN)/airflow", "db", "migrate")),),
             processes=_processes(spec),
             ports=(Port("http", spec.port), Port("web", spec.web_port)),

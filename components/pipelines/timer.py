@@ -38,6 +38,7 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
     connects: ClassVar[tuple[str, ...]] = ("feature_store",)  # steps reach the rest through the gateway
     keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
+    artifact: ClassVar[Artifact] = Artifact(lock="timer", package="apscheduler")
 
     def build(self, spec: TimerSpec, inputs: Inputs) -> PipelinesOutputs:
         """Run the scheduler, which hands the platform's connections to the steps."""
@@ -53,7 +54,7 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
         project = connections(self.target, inputs)
         return Workload(
             name="timer",
-            artifact=Artifact(lock="timer"),
+            artifact=self.artifact,
             processes=(Process("server", ("$(BIN)/python", "-m", "timer"), spec.memory_mb, stop_seconds=30),),
             ports=(Port("http", spec.port),),
             files=(*program_files("pipelines", "timer"), people_accounts(inputs.people)),

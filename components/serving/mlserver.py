@@ -80,6 +80,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
     requires: ClassVar[tuple[str, ...]] = ("database", "gateway", "registry")
     uses: ClassVar[tuple[str, ...]] = ("audit",)
     supports: ClassVar[tuple[str, ...]] = ("host",)
+    artifact: ClassVar[Artifact] = Artifact(lock="mlserver", package="mlserver")
 
     def build(self, spec: MLServerSpec, inputs: Inputs) -> ServingOutputs:
         """Run the server, empty at first; models come from the registry."""
@@ -117,7 +118,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
     ) -> Workload:
         return Workload(
             name="mlserver",
-            artifact=Artifact(lock="mlserver"),
+            artifact=self.artifact,
             processes=(
                 Process("server", ("$(BIN)/mlserver", "start", "$(DATA)/models"), spec.memory_mb, stop_seconds=30),
                 Process("sync", ("$(BIN)/python", "-m", "model_sync"), spec.memory_mb),

@@ -68,6 +68,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     requires: ClassVar[tuple[str, ...]] = ("database", "artifact_store", "gateway")
     keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
+    artifact: ClassVar[Artifact] = Artifact(lock="mlflow", package="mlflow", one_way="the schemas of its databases")
 
     def build(self, spec: MLflowSpec, inputs: Inputs) -> TrackingOutputs:
         """Run the server on two databases of its own, for its data and for its accounts."""
@@ -97,7 +98,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     ) -> Workload:
         return Workload(
             name="mlflow",
-            artifact=Artifact(lock="mlflow"),
+            artifact=self.artifact,
             setup=SETUP,
             processes=(
                 Process("server", _server_command(spec), spec.memory_mb),

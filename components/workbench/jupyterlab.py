@@ -63,6 +63,7 @@ class JupyterLab(Component[JupyterLabSpec, WorkbenchOutputs]):
     beside: ClassVar[str] = "gateway"  # by Unix sockets
     keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
+    artifact: ClassVar[Artifact] = Artifact(lock=SLOT, package="jupyterlab")
 
     def build(self, spec: JupyterLabSpec, inputs: Inputs) -> WorkbenchOutputs:
         """Run a server for everybody who has the right."""
@@ -106,7 +107,7 @@ def _shared(spec: JupyterLabSpec, target: HostTarget, people: Mapping[str, Perso
     ]
     return Workload(
         name=SLOT,
-        artifact=Artifact(lock=SLOT if people else None),
+        artifact=JupyterLab.artifact if people else Artifact(),
         processes=(Process("watch", ("/usr/bin/python3", "$(CONFIG)/workbench_watch.py"), memory_mb=256),),
         ports=(Port("http", spec.port),),
         files=(

@@ -15,7 +15,7 @@ import typer
 
 from terrace.cli import progress, results
 from terrace.cli.errors import FAILED, stopped_code
-from terrace.cli.options import COMPONENTS, EngineName, is_urn, project_root, require_known, urn_pattern
+from terrace.cli.options import COMPONENTS, HOSTS, EngineName, is_urn, project_root, require_known, urn_pattern
 from terrace.engine.model import OnEvent, Result
 from terrace.engine.options import PARALLEL, Options
 from terrace.errors import InputError
@@ -185,11 +185,11 @@ def engine_options(
 ) -> Options:
     """Return the engine's options for what the user asked for.
 
-    ``with_components`` has the components that targets are in made too, unless the user names URNs.
+    ``with_components`` has the components that targets are in, and their hosts, made too, unless the user names URNs.
     """
     targets = list(map(urn_pattern, target or ()))
     if with_components and not target_dependents and not all(map(is_urn, target or ())):
-        targets.append(COMPONENTS)
+        targets += (COMPONENTS, HOSTS)
     return Options(
         parallel=parallel,
         continue_on_error=continue_on_error,

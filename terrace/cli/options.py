@@ -72,6 +72,8 @@ ContinueOnError = Annotated[
 # Terrace's components: names for what is in them, which a part of the platform can't do without.
 _ANY_STACK = "urn:pulumi:*::*::"
 COMPONENTS = f"{_ANY_STACK}**terrace:*:*::*"
+# Hosts: they refuse what can't go back, and save what is changed for good, before anything on them is touched.
+HOSTS = f"{_ANY_STACK}**pulumi-python:dynamic/terrace:Host::*"
 
 
 def is_urn(resource: str) -> bool:

@@ -31,7 +31,7 @@ def preview(
 
     Example: terrace preview local --json
     """
-    from terrace.cli import operations, results
+    from terrace.cli import operations, results, versions
 
     options = operations.engine_options(
         target,
@@ -42,9 +42,10 @@ def preview(
         with_components=True,
     )
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True, options=options)
+    moves = versions.announce(session)
     result = session.run("preview")
     if as_json:
-        results.print_json(results.plan_document(env, result))
+        results.print_json({**results.plan_document(env, result), "versions": moves})
     elif result.ok:
         results.print_plan(result)
     session.exit_on_failure("preview", result)

@@ -38,7 +38,7 @@ def up(
     Example: terrace up local --yes
     """
     from terrace import config
-    from terrace.cli import operations, results
+    from terrace.cli import operations, results, versions
 
     options = operations.engine_options(
         target,
@@ -50,6 +50,7 @@ def up(
         with_components=True,
     )
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True, options=options)
+    versions.announce(session)
     if operations.require_yes(session, "up", yes=yes):
         plan = session.run("preview")
         session.exit_on_failure("preview", plan)

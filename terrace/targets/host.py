@@ -20,7 +20,7 @@ from terrace.spec import SecretReference
 from terrace.targets import host_configuration
 from terrace.targets.base import Target
 from terrace.targets.places import data_folder, filler, socket_path, software_folder
-from terrace.targets.variables import edges, files, gateway_needs, setup
+from terrace.targets.variables import edges, files, gateway_needs, setup, software
 from terrace.workload import Workload
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class HostTarget(Target):
             connection=host.document(),
             environment=blueprint.environment,
             project=pulumi.get_project(),
+            software=hosts.software(host.name),
+            backup=hosts.backup,
             opts=pulumi.ResourceOptions(parent=parent),
         )
         self._first: list[pulumi.Resource] = [self._host]
@@ -242,11 +244,9 @@ class HostTarget(Target):
 
     def _service_variables(self, workload: Workload) -> dict[str, Any]:
         fill = filler(self.environment, workload.name)
-        lock = workload.artifact.lock
         return {
             "service_name": workload.name,
-            "service_python_lock": lock_text(lock) if lock else "",
-            "service_packages": list(workload.artifact.packages),
+            **software(workload.artifact),
             "service_files": files(workload, fill, live=False),
             "service_live_files": files(workload, fill, live=True),
             "service_environment": {name: fill(value) for name, value in workload.environment.items()},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from components import link as links
-from terrace import placement
+from terrace import backup, placement, upgrades
 from terrace.certificates import CertificateAuthority
 from terrace.facts import project_facts
 from terrace.host_ansible import literal
@@ -34,10 +35,11 @@ class Hosts:
         self.blueprint = blueprint
         self.facts = project_facts(blueprint)
         self.services: list[Service] = []
+        self._catalog = catalog
         self.authority = CertificateAuthority("authority", f"Terrace {blueprint.environment}", parent)
         self._targets = {host.name: HostTarget(self, host, parent) for host in blueprint.hosts}
         if len(self._targets) > 1:
-            self._link(catalog, parent)
+            self._link(parent)
 
     def of(self, slot: str) -> HostTarget:
         """Return the host that ``slot`` is on."""
@@ -46,6 +48,17 @@ class Hosts:
     def announced(self, slot: str) -> HostTarget | None:
         """Return the host that must be told of what is for ``slot``; None where no host has that slot."""
         return self.of(slot) if slot in self.blueprint.places else None
+
+    def software(self, host: str) -> dict[str, dict[str, str]]:
+        """Return what the services on a host are to run; see `terrace.upgrades`."""
+        return upgrades.software(self.blueprint, self._catalog, host)
+
+    @property
+    def backup(self) -> str:
+        """How the host that makes backups is reached, as JSON; empty where there are none."""
+        if backup.SLOT not in self.blueprint.places:
+            return ""
+        return json.dumps(self.blueprint.host_of(backup.SLOT).document(), sort_keys=True)
 
     def close(self, listeners: tuple[Listener, ...] | Exception) -> None:
         """Tell every host that all workloads are declared, and who connects to which port; or why that failed."""
@@ -81,9 +94,9 @@ class Hosts:
             }
         )
 
-    def _link(self, catalog: Catalog, parent: pulumi.Resource) -> None:
+    def _link(self, parent: pulumi.Resource) -> None:
         blueprint = self.blueprint
-        edges = placement.edges(blueprint, catalog)
+        edges = placement.edges(blueprint, self._catalog)
         ports = placement.link_ports(blueprint.spec)
         addresses = {host.name: host.address for host in blueprint.hosts}
         authorities = {

@@ -8,8 +8,20 @@ from typing import Any
 
 import pulumi
 
+from components.programs import lock_text, lock_version
 from terrace.targets.places import Fill
-from terrace.workload import Need, Probe, Workload
+from terrace.workload import Artifact, Need, Probe, Workload
+
+
+def software(artifact: Artifact) -> dict[str, Any]:
+    """Return what a service's software is, and how it goes from one version to another."""
+    lock, package = artifact.lock, artifact.package
+    return {
+        "service_python_lock": lock_text(lock) if lock else "",
+        "service_version": lock_version(lock, package) if lock and package else "",
+        "service_one_way": artifact.one_way,
+        "service_packages": list(artifact.packages),
+    }
 
 
 def files(workload: Workload, fill: Fill, *, live: bool) -> list[dict[str, pulumi.Input[str]]]:

@@ -106,7 +106,7 @@ class World:
         self.artifacts = self.entry("artifact_folder-mlflow", [], [])
         self.entry("service-postgres", ["programs-postgres"], ["."])
         self.entry("service-backup", ["programs-backup"], ["."])
-        self.lock("mlflow", "3.17.2")
+        self.version("mlflow", "3.17.2")
         monkeypatch.setattr(restic, "RESTIC", str(root / "bin" / "restic"))
         monkeypatch.setattr(restore, "SYSTEMD", root / "systemd")
         monkeypatch.setattr(Settings, "user", lambda settings, service: getpass.getuser() if service else "root")
@@ -129,7 +129,9 @@ class World:
         }
         read = vars(Settings.read(variables))
         places = {"manifests": self.root / "etc" / "manifest.d", "configuration": self.root / "etc"}
-        return Settings(**{**read, **places, "software": self.root / "opt", **changes})
+        return Settings(
+            **{**read, **places, "software": self.root / "opt", "versions": self.root / "versions", **changes}
+        )
 
     def entry(self, name: str, programs: list[str], unsaved: list[str]) -> Path:
         """Add an entry to the manifest, and the folder that it names."""
@@ -141,11 +143,10 @@ class World:
         (self.settings.manifests / f"{name}.converged").write_text("digest")
         return folder
 
-    def lock(self, service: str, version: str) -> None:
-        """Say which version of a service runs."""
-        file = self.settings.software / service / "requirements.txt"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"other==1.0\n{service}=={version} \\\n    --hash=sha256:00\n")
+    def version(self, service: str, version: str) -> None:
+        """Say which version a service's data is of."""
+        self.settings.versions.mkdir(exist_ok=True)
+        (self.settings.versions / service).write_text(version)
 
     def log(self) -> list[str]:
         """Return what the stand-ins were called with."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.backup.programs.backup_agent import job, restore
+from components.backup.programs.backup_agent import inventory, job, restore
 from components.backup.programs.backup_agent.errors import AgentError
 from components.backup.programs.backup_agent.restore import Request
 from tests.components.backup_world import World
@@ -66,6 +66,14 @@ def test_what_is_only_ever_added_to_stays_as_it_is_where_there_is_any(world: Wor
     done = restore.restore(world.settings, Request(), _quiet)
     assert done["kept"] == []
     assert (world.timer / "file").read_text() == "file of service-timer"
+
+
+def test_the_data_is_of_the_versions_that_the_backup_says(world: World) -> None:
+    world.version("mlflow", "3.18.0")
+    world.version("later", "1.0")
+    restore.restore(world.settings, Request(), _quiet)
+    assert inventory.versions_of(world.settings) == {"mlflow": "3.17.2", "later": "1.0"}
+    assert (world.settings.versions / "mlflow").stat().st_mode & 0o777 == 0o644
 
 
 def test_services_stop_first_and_are_prepared_anew_by_the_next_up(world: World) -> None:
@@ -157,7 +165,7 @@ def _gone(world: World) -> Request:
 
 
 def _later(world: World) -> Request:
-    world.lock("mlflow", "3.16.9")
+    world.version("mlflow", "3.16.9")
     return Request()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from components.programs import lock_version
 from terrace import platform
 from terrace.catalog import Catalog
 from terrace.tiers import TierTable
@@ -122,6 +123,20 @@ def test_every_service_is_probed_measured_and_limited(highest: list[Recorded]) -
         assert variables["service_probe"], inputs["instance"]
         assert variables["service_metrics"], inputs["instance"]
         assert all(process["memory_mb"] > 0 for process in variables["service_processes"]), inputs["instance"]
+
+
+@pytest.mark.parametrize(("slot", "flavor"), FLAVORS)
+def test_a_lock_has_a_version_under_which_its_data_is_noted(
+    plans: dict[int, list[Recorded]], others: dict[int, list[Recorded]], slot: str, flavor: str
+) -> None:
+    artifact = CATALOG.component(slot, flavor).artifact
+    if artifact.lock:
+        plan = (others if (slot, flavor) in OTHERS else plans)[5]
+        (noted,) = [r.inputs for r in plan if r.name == f"{artifact.lock}-service"]
+        version, variables = lock_version(artifact.lock, artifact.package), json.loads(noted["variables"])
+        assert variables["service_version"] == (version if variables["service_python_lock"] else "")
+        (host,) = [r.inputs for r in plan if r.type == "terrace:Host"]
+        assert host["software"][artifact.lock]["version"] == version
 
 
 def test_no_command_holds_a_secret(highest: list[Recorded]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from terrace import host_facts
 from terrace.cli import operations
 from tests.unit.played import Recorded
 
@@ -23,7 +24,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def play(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recorded]:
+def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this machine notes of which versions the data of the environment ``local`` is: none, at first."""
+    monkeypatch.setattr(host_facts, "DATA", tmp_path / "data")
+    folder = tmp_path / "data" / "local" / "versions"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def play(project: Path, versions: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recorded]:
     """Have the environment's stack be a recorded one."""
 
     def use(stack: Recorded) -> Recorded:

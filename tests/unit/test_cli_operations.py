@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +127,22 @@ def test_warnings_and_recovery_are_told_and_other_messages_are_not(play: Callabl
         "added an encryption salt",
         "recovered: an earlier operation was killed",
     ]
+
+
+def test_another_version_is_said_first_and_one_that_cannot_go_back_is_refused(
+    play: Callable[..., Recorded], versions: Path
+) -> None:
+    play(Recorded(result(HOST)))
+    (versions / "feast").write_text("0.1.0")
+    (versions / "mlflow").write_text("0.1.0")
+    shown = run("up", "local", "--yes")
+    assert shown.exit_code == 0
+    assert "feast: feast 0.1.0 → " in shown.stdout
+    assert "changes the schemas of its databases for good, a backup is made first" in shown.stdout
+
+    (versions / "mlflow").write_text("99.0")
+    for command in (("preview", "local"), ("up", "local", "--yes")):
+        refused = run(*command)
+        assert refused.exit_code == 2
+        assert "mlflow can't go back from mlflow 99.0 to " in refused.stderr
+        assert "terrace restore local --snapshot ID" in refused.stderr

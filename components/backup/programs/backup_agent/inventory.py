@@ -1,4 +1,4 @@
-"""What there is to back up: the host's manifest says which folders hold data, and the locks which versions run."""
+"""What there is to back up: the host's manifest says which folders hold data, and notes of which versions it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import Any
 from .settings import Settings
 
 FORMAT = 1  # of the inventory that each backup carries
-PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([0-9][^\s;\\]*)")
 
 
 @dataclass(frozen=True)
@@ -111,15 +110,18 @@ def _present(known: list[Folder]) -> list[Folder]:
 
 
 def versions_of(settings: Settings) -> dict[str, str]:
-    """Return the version of each Python service, as its lock pins the package of its name."""
-    versions = {}
-    for file in sorted(settings.software.glob("*/requirements.txt")):
-        service = file.parent.name
-        pins = {found[1]: found[2] for line in file.read_text().splitlines() if (found := PIN.match(line))}
-        version = pins.get(service) or pins.get(f"apache-{service}")
-        if version:
-            versions[service] = version
-    return versions
+    """Return the version that the data of each service is of, as far as its host notes one."""
+    files = sorted(settings.versions.glob("[a-z]*"))
+    return {file.name: file.read_text(encoding="utf-8").strip() for file in files}
+
+
+def note_versions(settings: Settings, saved: Mapping[str, str]) -> None:
+    """Note that the data of the services that are here is of the versions that a backup says."""
+    for service in versions_of(settings).keys() & saved.keys():
+        new = settings.versions / f".{service}.new"
+        new.write_text(saved[service], encoding="utf-8")
+        new.chmod(0o644)
+        new.replace(settings.versions / service)
 
 
 def newer(saved: Mapping[str, str], present: Mapping[str, str]) -> list[str]:

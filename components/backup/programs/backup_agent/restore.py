@@ -229,6 +229,7 @@ def _replace(settings: Settings, plan: Plan, dumps: Path, say: Say) -> None:
     for saved, folder in plan.folders.items():
         say(f"files {folder.path}")
         _swap(folder, Path(f"{_beside(folder)}{saved}"))
+    inventory.note_versions(settings, plan.saved.versions)
 
 
 def _beside(folder: Folder) -> Path:

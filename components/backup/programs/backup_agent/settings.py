@@ -27,6 +27,7 @@ class Settings:
         port: TCP port of the metrics on loopback.
         manifests: The folder of the host's manifest.
         configuration: The folder of the services' configuration.
+        versions: The folder that says of which version each service's data is.
         software: The folder of the services' software.
     """
 
@@ -44,6 +45,7 @@ class Settings:
     port: int
     manifests: Path
     configuration: Path
+    versions: Path
     software: Path
 
     @classmethod
@@ -70,6 +72,7 @@ class Settings:
             port=int(environment["BACKUP_PORT"]),
             manifests=configuration / "manifest.d",
             configuration=configuration,
+            versions=Path("/var/lib/terrace", name, "versions"),
             software=Path("/opt/terrace", name),
         )
 

@@ -1,0 +1,191 @@
+"""Services come to another version with data in them, and back where they allow it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from terrace.backup import Agent, Request
+from terrace.errors import TerraceError
+from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
+from tests.host.machine import wait_for
+from tests.host.power import begin, cut
+from tests.host.releases import earlier, installed, pinned
+from tests.host.workbench import workbench
+
+SMALL = f"{ENVIRONMENT}-up"
+SHIFT = PORT_SHIFT + 700
+BEFORE, NOW = pinned("mlflow", "mlflow")
+SLOTS = ("gateway", "database", "artifact_store", "tracking", "backup")
+SHARED = ("**::authority", "**::person-*", "**::base")  # what all slots have in common
+TARGETS = tuple(word for target in (*SLOTS, *SHARED) for word in ("--target", target))
+FOUND = {"feast": "feast", "mlserver": "mlserver", "evidently": "evidently", "workbench": "jupyterlab"}
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'mlflow' AND wait_event_type = 'Lock'"
+# Others read which schema is there, and nobody notes another one: the migration has begun, and waits.
+HOLD = "BEGIN; LOCK TABLE alembic_version IN SHARE MODE; SELECT pg_sleep(600)"
+
+
+@dataclass(frozen=True)
+class MLflow:
+    """A small platform's MLflow and its database, asked on this machine."""
+
+    environment: str
+
+    def call(self, method: str, path: str, **content: Any) -> dict[str, Any]:
+        """Call its API as its administrator."""
+        settings = json.loads(Path(f"/etc/terrace/{self.environment}/mlflow/environment.json").read_text())
+        admin = next(one for one in json.loads(settings["MLFLOW_ACCOUNTS"]) if one["admin"])
+        given: dict[str, Any] = {"params": content} if method == "GET" else {"json": content}
+        url = f"http://127.0.0.1:{15000 + SHIFT}/api/2.0/mlflow/{path}"
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(method, url, auth=(admin["name"], admin["password"]), timeout=60, **given)
+        document: dict[str, Any] = answer.json()
+        return document
+
+    def log(self, name: str) -> str:
+        """Log a run with a parameter, in an experiment of its own, and return its id."""
+        experiment = self.call("POST", "experiments/create", name=name)["experiment_id"]
+        run: str = self.call("POST", "runs/create", experiment_id=experiment)["run"]["info"]["run_id"]
+        self.call("POST", "runs/log-parameter", run_id=run, key="depth", value="7")
+        return run
+
+    def has(self, run: str) -> bool:
+        """Tell whether a run is there, as it was logged."""
+        found = self.call("GET", "runs/get", run_id=run).get("run", {})
+        return bool(found) and found["data"]["params"] == [{"key": "depth", "value": "7"}]
+
+    def psql(self, statement: str) -> list[str]:
+        """Return the command that runs a statement as the database server's superuser."""
+        user = f"terrace-{self.environment}-postgres"
+        where = f"/var/lib/terrace/{self.environment}/postgres/socket"
+        become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        return [*become, "psql", "-XAtq", "-h", where, "-p", str(15432 + SHIFT), "-d", "mlflow", "-c", statement]
+
+    def is_waited_for(self) -> bool:
+        """Tell whether a migration waits."""
+        return subprocess.run(self.psql(WAITING), capture_output=True, text=True, check=True, cwd="/").stdout != "0\n"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """An environment of a few slots, which an earlier release has brought up."""
+    project = make_project(tmp_path_factory.mktemp("upgrades"), SMALL, SHIFT)
+    try:
+        yield project
+    finally:
+        project.terrace("destroy", SMALL, "--yes", "--delete-data")
+        shutil.rmtree(f"/var/backups/terrace/{SMALL}", ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def release(small: Platform, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """The same environment, as the earlier release drives it; it is up."""
+    before = earlier(small, tmp_path_factory.mktemp("earlier"), "mlflow")
+    before.terrace("up", SMALL, "--yes", *TARGETS)
+    assert installed(SMALL, "mlflow", "mlflow") == BEFORE
+    return before
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """What was logged before the upgrade, and the backup that it made first."""
+
+    run: str
+    backup: str
+
+
+@pytest.fixture(scope="module")
+def upgraded(small: Platform, release: Platform) -> Upgraded:
+    """An upgrade of MLflow, in the middle of whose migration everything is killed, and which is then run again."""
+    mlflow, agent = MLflow(release.environment), Agent(SMALL, "backup")
+    run = mlflow.log("before")
+    wait_for(lambda: bool(agent.backups()), 300)  # the first one, which the service makes by itself
+    plan = small.json("preview", SMALL, *TARGETS)["versions"]
+    assert [(each["service"], each["before"], each["after"], each["is_for_good"]) for each in plan] == [
+        ("mlflow", BEFORE, NOW, True)
+    ]
+    known = [one["id"] for one in agent.backups()]
+    with subprocess.Popen(mlflow.psql(HOLD), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"):
+        up = begin(small, "up", SMALL, "--yes", *TARGETS)
+        wait_for(lambda: mlflow.is_waited_for() or up.poll() is not None, 300)
+        assert up.poll() is None, up.communicate()[0]
+        cut(SMALL, up)
+    said = small.terrace("up", SMALL, "--yes", *TARGETS).stdout
+    assert "mlflow:" not in said, "it's on its way already"
+    made = [one["id"] for one in agent.backups() if one["id"] not in known]
+    assert made, "one was made before; another one may follow the power cut"
+    return Upgraded(run, made[0])
+
+
+def test_a_migration_that_everything_was_killed_in_is_finished(upgraded: Upgraded) -> None:
+    assert installed(SMALL, "mlflow", "mlflow") == NOW
+    assert MLflow(SMALL).has(upgraded.run)
+
+
+def test_what_cannot_go_back_is_refused_with_the_way_back(release: Platform, upgraded: Upgraded) -> None:
+    for command in (("preview", SMALL), ("up", SMALL, "--yes")):
+        refused = release.terrace(*command, *TARGETS, check=False)
+        assert refused.returncode == 2
+        assert f"mlflow can't go back from mlflow {NOW} to {BEFORE}" in refused.stderr
+        assert f"terrace restore {SMALL} --snapshot ID" in refused.stderr
+    assert installed(SMALL, "mlflow", "mlflow") == NOW
+    assert MLflow(SMALL).has(upgraded.run)
+
+
+def _restored(backup: str) -> bool:
+    """Bring a backup back; False where the service makes one of its own."""
+    try:
+        Agent(SMALL, "backup").restore(Request(snapshot=backup))
+    except TerraceError as error:
+        if "is running already" in str(error):
+            return False
+        raise
+    return True
+
+
+def test_the_backup_before_leads_back(release: Platform, upgraded: Upgraded) -> None:
+    mlflow = MLflow(SMALL)
+    later = mlflow.log("later")
+    wait_for(lambda: _restored(upgraded.backup), 300)
+    release.terrace("up", SMALL, "--yes", *TARGETS)
+    assert installed(SMALL, "mlflow", "mlflow") == BEFORE
+    assert mlflow.has(upgraded.run)
+    assert not mlflow.has(later)
+
+
+@pytest.fixture
+def marks() -> Iterator[dict[Path, str]]:
+    """A file in the data of each service that keeps files, with its content."""
+    data, text = Path("/var/lib/terrace", ENVIRONMENT), uuid.uuid4().hex
+    files = {data / service / f"{text}.txt": text for service in ("evidently", workbench("data_scientist"))}
+    for file in files:
+        file.write_text(text)
+        os.chown(file, *(pwd.getpwnam(f"terrace-{ENVIRONMENT}-{file.parent.name}")[2:4]))
+    yield files
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def test_other_services_go_back_and_up_again(
+    platform: Platform, tmp_path: Path, marks: dict[Path, str], gateway: requests.Session
+) -> None:
+    before = earlier(platform, tmp_path, *FOUND)
+    for driven, number in ((before, 0), (platform, 1)):
+        driven.terrace("up", ENVIRONMENT, "--yes")
+        versions = {service: installed(ENVIRONMENT, service, package) for service, package in FOUND.items()}
+        assert versions == {service: pinned(service, package)[number] for service, package in FOUND.items()}
+        status = platform.json("status", ENVIRONMENT)
+        assert [service for service in status["services"] if not service["healthy"]] == []
+        assert {file: file.read_text() for file in marks} == marks
