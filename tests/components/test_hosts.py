@@ -126,7 +126,7 @@ def test_a_hosts_firewall_opens_a_port_to_the_hosts_with_the_edge(planned: dict[
     assert store[15432]["hosts"] == ["10.1.0.3", "10.1.0.2"], "drift and the portal, serving and pipelines"
     assert store[15432]["callers"] == ["feast", "link", "mlflow", "postgres"]
     assert store[15433]["hosts"] == ["10.1.0.3"], "metrics are for monitoring"
-    assert front[15432] == {"port": 15432, "service": "link", "callers": ["link", "mlserver", "timer"], "hosts": []}
+    assert front[15432] == {"port": 15432, "service": "link", "callers": ["airflow", "link", "mlserver"], "hosts": []}
     assert front[15433]["callers"] == ["link"]
     assert eyes[15433]["callers"] == ["link", "prometheus"]
     assert (store[15200]["service"], store[15200]["hosts"]) == ("link", ["10.1.0.3"])
