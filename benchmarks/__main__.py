@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.figures import show
 
 APART = frozenset(
-    {"__init__", "__main__", "backups", "engine_child", "engine_plot", "engine_runs", "figures", "platform"}
+    {"__init__", "__main__", "backups", "engine_child", "engine_plot", "engine_runs", "figures", "hosts", "platform"}
 )
 
 

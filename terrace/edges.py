@@ -3,6 +3,9 @@
 A slot's services connect to what the outputs of the slots that its flavor connects to name (``ports()``). Beside that,
 the gateway connects to what has a route, monitoring to what has metrics, and the portal to the port that a service's
 health is asked at, since services bring all three themselves. Nothing else is an edge.
+
+Where an edge leads to another host, the links of both carry it: on the one, a port of its own takes the callers'
+connections, and on the other, the link is the caller.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from terrace.workload import Metrics, Route, Workload
 ENTRANCE = "gateway"
 OBSERVER = "monitoring"
 OVERVIEW = "portal"
+LINK = "link"  # the service that carries edges between hosts
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,19 @@ class Node:
 
 @dataclass(frozen=True)
 class Listener:
-    """A port that is not public, the service that listens on it, and the services that may connect."""
+    """A port that is not public.
+
+    Args:
+        port: Its number.
+        service: The service that listens on it.
+        callers: The services that may connect.
+        hosts: Names of the other hosts that may connect, whose links do.
+    """
 
     port: int
     service: str
     callers: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
 
 
 def listeners(nodes: Mapping[str, Node]) -> tuple[Listener, ...]:
@@ -53,6 +65,35 @@ def listeners(nodes: Mapping[str, Node]) -> tuple[Listener, ...]:
         if not port.public
     ]
     return tuple(sorted(found, key=lambda listener: listener.port))
+
+
+def link_name(host: str) -> str:
+    """Return what the link of ``host`` is called among all services; on its own host it is ``LINK``."""
+    return f"{LINK}-{host}"
+
+
+def on_host(found: Iterable[Listener], host: str, homes: Mapping[str, str]) -> tuple[Listener, ...]:
+    """Return what is guarded on one of several hosts: its services' ports, and others', which its link listens on.
+
+    Args:
+        found: Every port of the platform.
+        host: The host.
+        homes: Service → its host.
+    """
+    return tuple(_on_host(each, host, homes) for each in found)
+
+
+def _on_host(each: Listener, host: str, homes: Mapping[str, str]) -> Listener:
+    callers = {_local_name(name, host) for name in each.callers if homes[name] == host}
+    if homes[each.service] != host:
+        return Listener(each.port, LINK, tuple(sorted({*callers, LINK})))
+    others = tuple(sorted({homes[name] for name in each.callers} - {host}))
+    callers |= {LINK} if others else set()
+    return Listener(each.port, _local_name(each.service, host), tuple(sorted(callers)), others)
+
+
+def _local_name(service: str, host: str) -> str:
+    return LINK if service == link_name(host) else service
 
 
 def _callers(nodes: Mapping[str, Node], slot: str, workload: Workload, port: int) -> tuple[str, ...]:

@@ -118,8 +118,6 @@ def host_problems(hosts: Sequence[Host]) -> Iterator[Problem]:
             ("hosts",), f"the address of this machine alone should be {HERE}; another one needs connection: ssh"
         )
     for host in hosts if len(hosts) > 1 else ():
-        if host.configure.firewall:
-            yield Problem(("hosts",), f"the firewall of {host.name} would close the links between hosts; leave it out")
         if is_loopback(host.address):
             yield Problem(
                 ("hosts",), f"{host.name} should have an address that the other hosts reach, not {host.address}"

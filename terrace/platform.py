@@ -9,7 +9,7 @@ import pulumi
 from components.base import Account, Inputs, PersonAccount, SlotOutputs
 from terrace import graph
 from terrace.catalog import Catalog
-from terrace.edges import Node, listeners
+from terrace.edges import Node
 from terrace.password import Password
 from terrace.targets.hosts import Hosts
 
@@ -58,7 +58,7 @@ class Platform(pulumi.ComponentResource):
         except Exception as error:
             self.hosts.close(error)  # what waits for the edges would wait forever
             raise
-        self.hosts.close(listeners(self._nodes))
+        self.hosts.close(self._nodes)
 
     def _build(self, slot: str, blueprint: Blueprint, catalog: Catalog) -> SlotOutputs:
         spec = blueprint.slots[slot]

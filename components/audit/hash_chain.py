@@ -55,7 +55,9 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
         """Run the writer; services find it by the target."""
         target = self.on(HostTarget)
         key = Account(ACCOUNT, Password("audit-seal", self).value)
-        workload = _workload(spec, target.environment, key)
+        places = target.blueprint.places
+        elsewhere = places["gateway"] if places["gateway"] != places["audit"] else ""
+        workload = _workload(spec, target.environment, key, elsewhere)
         target.run(workload, self)
         url = inputs.of("gateway", GatewayOutputs).url + PATH
         probe = target.address(workload, "http") + "/health"
@@ -63,7 +65,7 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
         return AuditOutputs(url, spec.port, key)
 
 
-def _workload(spec: HashChainSpec, environment: str, key: Account) -> Workload:
+def _workload(spec: HashChainSpec, environment: str, key: Account, gateway_host: str) -> Workload:
     return Workload(
         name="audit",
         artifact=Artifact(),
@@ -77,6 +79,7 @@ def _workload(spec: HashChainSpec, environment: str, key: Account) -> Workload:
             "AUDIT_PORT": str(spec.port),
             "AUDIT_RETENTION_DAYS": str(spec.retention_days),
             "AUDIT_VERIFY_MINUTES": str(spec.verify_minutes),
+            **({"AUDIT_GATEWAY_HOST": gateway_host} if gateway_host else {}),
         },
         secrets={"AUDIT_KEY": key.password},
         probe=Probe("http", "/health", timeout_seconds=30),

@@ -135,11 +135,12 @@ class HostTarget(Target):
 
     def close(self, listeners: tuple[Listener, ...] | Exception) -> None:
         """Tell the firewall, where there is one, which ports there are."""
+        addresses = {host.name: host.address for host in self.blueprint.hosts}
 
         def known(_nothing: str) -> list[dict[str, Any]]:
             if isinstance(listeners, Exception):
                 raise listeners
-            return host_configuration.firewall_listeners(listeners)
+            return host_configuration.firewall_listeners(listeners, addresses)
 
         if self._listeners:
             self._listeners(pulumi.Output.from_input("").apply(known))

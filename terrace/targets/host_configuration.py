@@ -35,9 +35,17 @@ def roles(wanted: HostConfiguration, team: Team) -> Iterator[tuple[str, str, dic
         yield "gpu", "gpu", _prefixed("gpu", gpu)
 
 
-def firewall_listeners(listeners: tuple[Listener, ...]) -> list[dict[str, Any]]:
-    """Return what the role ``firewall`` is told of each port."""
-    return [{"port": each.port, "service": each.service, "callers": list(each.callers)} for each in listeners]
+def firewall_listeners(listeners: tuple[Listener, ...], addresses: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return what the role ``firewall`` is told of each port; ``addresses`` has that of each host."""
+    return [
+        {
+            "port": each.port,
+            "service": each.service,
+            "callers": list(each.callers),
+            "hosts": [addresses[name] for name in each.hosts],
+        }
+        for each in listeners
+    ]
 
 
 def _prefixed(role: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 
 from components import link as links
-from terrace import backup, placement, upgrades
+from terrace import backup, edges, placement, upgrades
 from terrace.certificates import CertificateAuthority
+from terrace.edges import Node
 from terrace.facts import project_facts
 from terrace.host_ansible import literal
 from terrace.targets.base import Service
@@ -18,7 +20,6 @@ from terrace.targets.host import HostTarget
 
 if TYPE_CHECKING:
     from terrace.catalog import Catalog
-    from terrace.edges import Listener
     from terrace.resolve import Blueprint
 
 
@@ -37,6 +38,7 @@ class Hosts:
         self.services: list[Service] = []
         self._catalog = catalog
         self.authority = CertificateAuthority("authority", f"Terrace {blueprint.environment}", parent)
+        self._links: dict[str, Node] = {}
         self._targets = {host.name: HostTarget(self, host, parent) for host in blueprint.hosts}
         if len(self._targets) > 1:
             self._link(parent)
@@ -60,10 +62,22 @@ class Hosts:
             return ""
         return json.dumps(self.blueprint.host_of(backup.SLOT).document(), sort_keys=True)
 
-    def close(self, listeners: tuple[Listener, ...] | Exception) -> None:
-        """Tell every host that all workloads are declared, and who connects to which port; or why that failed."""
-        for target in self._targets.values():
-            target.close(listeners)
+    def close(self, nodes: Mapping[str, Node] | Exception) -> None:
+        """Tell every host that all workloads are declared, and who connects to which port; or why that failed.
+
+        Args:
+            nodes: Every slot as edges see it.
+        """
+        if isinstance(nodes, Exception):
+            for target in self._targets.values():
+                target.close(nodes)
+            return
+        places = self.blueprint.places
+        homes = {workload.name: places[slot] for slot, each in nodes.items() for workload in each.workloads}
+        homes |= {edges.link_name(host): host for host in self._targets}
+        found = edges.listeners({**nodes, **self._links})
+        for name, target in self._targets.items():
+            target.close(edges.on_host(found, name, homes))
 
     @property
     def are_elsewhere(self) -> bool:
@@ -96,25 +110,38 @@ class Hosts:
 
     def _link(self, parent: pulumi.Resource) -> None:
         blueprint = self.blueprint
-        edges = placement.edges(blueprint, self._catalog)
+        between = placement.edges(blueprint, self._catalog)
         ports = placement.link_ports(blueprint.spec)
         addresses = {host.name: host.address for host in blueprint.hosts}
         authorities = {
-            host.name: CertificateAuthority(
-                f"authority-{host.name}", f"Terrace {blueprint.environment} {host.name}", parent
+            name: CertificateAuthority(
+                f"authority-{name}", links.authority_subject(blueprint.environment, name), parent
             )
-            for host in blueprint.hosts
+            for name in addresses
         }
         watching = blueprint.places.get("monitoring")
         for host in blueprint.hosts:
-            machine_port = None if host.name == watching else ports[f"{host.name}.machine"]
-            link = links.Link(host, addresses, authorities, edges, ports[f"{host.name}.link"], machine_port)
-            self._targets[host.name].link(link.workload(), parent)
-            probe = f"http://127.0.0.1:{link.status_port}/status"
-            url = f"ssh://{host.address}" if not host.is_here else f"https://{host.address}"
-            self.services.append(
-                Service(links.NAME, links.FLAVOR, f"{links.NAME}-{host.name}", url, probe, link.status_port, host.name)
+            target = self._targets[host.name]
+            link = links.Link(
+                blueprint.environment,
+                host,
+                addresses,
+                authorities,
+                between,
+                ports[f"{host.name}.link"],
+                None if host.name == watching else ports[f"{host.name}.machine"],
+                target.audit_port,
             )
+            self._run(link, target, parent)
+
+    def _run(self, link: links.Link, target: HostTarget, parent: pulumi.Resource) -> None:
+        workload, port = link.workload(), link.status_port
+        target.link(workload, parent)
+        name, address = edges.link_name(target.host.name), target.host.address
+        self._links[name] = Node((), (), (replace(workload, name=name),), (port,))
+        probe = f"http://127.0.0.1:{port}/status"
+        url = f"ssh://{address}" if not target.host.is_here else f"https://{address}"
+        self.services.append(Service(edges.LINK, links.FLAVOR, name, url, probe, port, target.host.name))
 
 
 def _connection(target: HostTarget) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from components.audit.programs.audit_log.chain import key_name
 from components.audit.programs.audit_log.folders import open_chain
 from components.audit.programs.audit_log.peers import user_of
 from components.audit.programs.audit_log.server import Server
-from components.audit.programs.audit_log.settings import Settings
+from components.audit.programs.audit_log.settings import HOST_HEADER, SOURCE_HEADER, Settings
 from components.audit.programs.audit_log.watch import Watch
 from tests.components.audit_world import KEY, edit, event, segment
 
@@ -40,7 +41,7 @@ class Running:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sender: str | None = "gateway"
-        monkeypatch.setattr(Settings, "source", lambda _settings, _uid: self.sender)
+        monkeypatch.setattr(Settings, "source", lambda *_about: self.sender)
         self.store = open_chain(folder, KEY)
         self.watch = Watch(settings(folder), self.store)
         self.server = Server(settings(folder), self.store, self.watch)
@@ -198,8 +199,23 @@ def test_sources_are_the_environments_services_and_root(tmp_path: Path, monkeypa
         return pwd.struct_passwd((names[uid], "x", uid, uid, "", "/", "/"))
 
     monkeypatch.setattr(pwd, "getpwuid", named)
-    found = [settings(tmp_path).source(uid) for uid in (0, 5, 6, 7, 8, None)]
-    assert found == ["root", "gateway", None, None, None, None]
+    own = {SOURCE_HEADER: "gateway", HOST_HEADER: "front"}
+    found = [settings(tmp_path).source(uid, own) for uid in (0, 5, 6, 7, 8, None)]
+    assert found == ["root", "gateway", None, None, None, None], "who is on this host is who the kernel says"
+
+
+def test_a_host_speaks_for_its_own_services_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = pwd.struct_passwd(("terrace-test-link", "x", 5, 5, "", "/", "/"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: link)
+    told = replace(settings(tmp_path), gateway_host="front")
+
+    def source(service: str, host: str) -> str | None:
+        return told.source(5, {SOURCE_HEADER: service, HOST_HEADER: host})
+
+    assert source("gateway", "front") == "gateway"
+    assert source("gateway", "eyes") == "gateway@eyes", "it isn't there, so nobody reads by that name"
+    assert source("root", "front") == "root@front"
+    assert (source("", "front"), source("mlserver", ""), told.source(5, {})) == (None, None, None)
 
 
 def test_what_was_acknowledged_outlives_kills(tmp_path: Path) -> None:

@@ -16,12 +16,18 @@ from terrace.tiers import TierTable
 from tests.components.recording import ENVIRONMENT, ROOT, Recorded, plan
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDHscjJnDZ8CrQPEH0xuF0ZMdphZ3bq57/nrluojxGcx"
+FIREWALL = "configure: {firewall: {}}"
 HOSTS = f"""\
     name: platform
     hosts:
-      - {{name: store, address: 10.1.0.1, groups: [data, tracking], connection: ssh, host_key: {KEY}}}
-      - {{name: front, address: 10.1.0.2, groups: [serving, training], connection: ssh, host_key: {KEY}}}
-      - {{name: eyes, address: 10.1.0.3, groups: [monitoring], connection: ssh, host_key: {KEY}}}
+      - {{name: store, address: 10.1.0.1, groups: [data, tracking], connection: ssh, host_key: {KEY}, {FIREWALL}}}
+      - {{name: front, address: 10.1.0.2, groups: [serving, training], connection: ssh, host_key: {KEY}, {FIREWALL}}}
+      - name: eyes
+        address: 10.1.0.3
+        groups: [monitoring]
+        connection: ssh
+        host_key: {KEY}
+        {FIREWALL}
 """
 
 
@@ -110,6 +116,37 @@ def test_a_link_carries_its_hosts_edges_by_mutual_tls(planned: dict[str, Recorde
     assert "listen 10.1.0.2:15432" not in front["nginx.conf"]
 
 
+def _firewall(planned: dict[str, Recorded], host: str) -> dict[int, dict[str, Any]]:
+    variables = _variables(planned[f"firewall-{host}"])
+    return {each["port"]: each for each in variables["firewall_listeners"]}
+
+
+def test_a_hosts_firewall_opens_a_port_to_the_hosts_with_the_edge(planned: dict[str, Recorded]) -> None:
+    store, front, eyes = (_firewall(planned, host) for host in ("store", "front", "eyes"))
+    assert store[15432]["hosts"] == ["10.1.0.3", "10.1.0.2"], "drift and the portal, serving and pipelines"
+    assert store[15432]["callers"] == ["feast", "link", "mlflow", "postgres"]
+    assert store[15433]["hosts"] == ["10.1.0.3"], "metrics are for monitoring"
+    assert front[15432] == {"port": 15432, "service": "link", "callers": ["airflow", "link", "mlserver"], "hosts": []}
+    assert front[15433]["callers"] == ["link"]
+    assert eyes[15433]["callers"] == ["link", "prometheus"]
+    assert (store[15200]["service"], store[15200]["hosts"]) == ("link", ["10.1.0.3"])
+    assert eyes[15200]["callers"] == ["link", "portal", "prometheus"]
+    assert 8443 not in front
+
+
+def test_what_is_told_the_audit_log_on_another_host_says_who_speaks(planned: dict[str, Recorded]) -> None:
+    store, front = (_variables(planned[f"link-{host}"]) for host in ("store", "front"))
+    processes = {each["name"]: each["command"] for each in front["service_processes"]}
+    assert processes["audit"] == ["/usr/bin/python3", "-m", "audit_log.relay"]
+    assert front["service_environment"]["AUDIT_ADDRESS"] == "10.1.0.1"
+    assert "audit" not in {each["name"] for each in store["service_processes"]}, "the log is there itself"
+    assert "127.0.0.1:18190" not in _link(planned, "front")["nginx.conf"], "the program listens there"
+    configuration = _link(planned, "store")["nginx.conf"]
+    assert configuration.count("listen 10.1.0.1:18190 ssl") == 1
+    assert f'"CN=Terrace {ENVIRONMENT} front" front;' in configuration
+    assert _variables(planned["audit-service"])["service_environment"]["AUDIT_GATEWAY_HOST"] == "front"
+
+
 def test_only_a_host_has_its_own_authoritys_key(planned: dict[str, Recorded]) -> None:
     for name in ("store", "front", "eyes"):
         files = {file["path"]: file["content"] for file in _variables(planned[f"link-{name}"])["service_files"]}
@@ -140,7 +177,7 @@ def test_the_inventory_says_how_each_host_is_reached(inventory: dict[str, Any]) 
         "ansible_become": False,
     }
     roles = [role["role"]["__ansible_unsafe"] for role in hosts["store"]["terrace_roles"]]
-    assert roles[:3] == ["host", "base", "service"], "its link comes first"
+    assert roles[:4] == ["host", "base", "firewall", "service"], "its link comes first"
 
 
 def test_one_other_machine_has_no_links_and_all_slots(tmp_path: Path) -> None:

@@ -11,6 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LISTENING = "0A"
+# Prints which ports of an address accept a connection from its user: `true`, or `false` for a refusal.
+CONNECT = """
+import json, socket, sys
+found = {}
+for port in sys.argv[2:]:
+    with socket.socket() as client:
+        client.settimeout(10)
+        try:
+            client.connect((sys.argv[1], int(port)))
+            found[port] = True
+        except ConnectionRefusedError:
+            found[port] = False
+print(json.dumps(found))
+"""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Machines of the tests' own: Debian's SSH server in namespaces, on a network of their own.
 
 Each sees this machine's files through an overlay, has processes and an address of its own, and lives until it is
-taken away: then nothing of it is left.
+taken away: then nothing of it is left. The kernel wants what is below an overlay to stay as it is, and a program whose
+package goes meanwhile fails on the machines in strange ways: so no environment here installs or removes packages.
 """
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,7 @@ NETWORK = "10.231.77"
 PROXY_PORT = 3128
 PROXY = f"http://{NETWORK}.1:{PROXY_PORT}"
 BRIDGE = "terrace-rmte"
+PACKAGES_LOCK = Path("/run/lock/terrace-packages.lock")  # taken by whoever changes packages
 PACKAGES = ("openssh-server", "openssh-sftp-server", "libwrap0")
 SSHD = """\
 HostKey /etc/ssh/test_host_key
@@ -169,7 +172,8 @@ def machines(folder: Path, *names: str) -> Iterator[dict[str, Machine]]:
     made = {name: Machine(name, 11 + number, folder / name) for number, name in enumerate(names)}
     _packages(folder / "packages")
     _key(folder / "key")
-    with ExitStack() as end, _network(), _proxy():
+    with ExitStack() as end, PACKAGES_LOCK.open("w") as lock, _network(), _proxy():
+        fcntl.flock(lock, fcntl.LOCK_SH)
         for machine in made.values():
             _server(machine, folder / "key.pub")
             end.callback(machine.stop)

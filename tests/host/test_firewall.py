@@ -17,26 +17,12 @@ import pytest
 import requests
 
 from tests.host.conftest import ENVIRONMENT, Platform
-from tests.host.machine import users, wait_for
+from tests.host.machine import CONNECT, users, wait_for
 
 OFF = "    name: platform\n"
 STRANGER, FRIEND = "nobody", "games"  # accounts that Debian has
 ON = f"{OFF}    hosts: [{{configure: {{firewall: {{allow_users: [{FRIEND}]}}}}}}]\n"
 TABLE = f"terrace-{ENVIRONMENT}"
-# Prints which of the ports, its arguments, accept a connection from its user: `true`, or `false` for a refusal.
-CONNECT = """
-import json, socket, sys
-found = {}
-for port in sys.argv[1:]:
-    with socket.socket() as client:
-        client.settimeout(10)
-        try:
-            client.connect(("127.0.0.1", int(port)))
-            found[port] = True
-        except ConnectionRefusedError:
-            found[port] = False
-print(json.dumps(found))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +59,10 @@ def _nft(*arguments: str) -> str:
     return subprocess.run(["/usr/sbin/nft", *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def _connect(user: str, ports: list[int]) -> dict[int, bool]:
+def _connect(user: str, ports: list[int], address: str = "127.0.0.1") -> dict[int, bool]:
     """Return which ports let a process of ``user`` connect."""
     uid = str(pwd.getpwnam(user).pw_uid)
-    command = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "/usr/bin/python3", "-c", CONNECT]
+    command = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "/usr/bin/python3", "-c", CONNECT, address]
     done = subprocess.run([*command, *map(str, ports)], capture_output=True, text=True, check=True, cwd="/")
     return {int(port): found for port, found in json.loads(done.stdout).items()}
 
@@ -136,12 +122,8 @@ def test_an_account_that_the_spec_allows_reaches_every_service(guarded: dict[int
 def test_another_address_of_the_machine_is_no_way_around(guarded: dict[int, dict[str, Any]]) -> None:
     """127.0.0.2 and an address of a network card are loopback too, and a port on all addresses is guarded there."""
     port = next(iter(guarded))
-    script = CONNECT.replace("127.0.0.1", "127.0.0.2")
     with socket.create_server(("127.0.0.2", port)):
-        uid = str(pwd.getpwnam(STRANGER).pw_uid)
-        command = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "/usr/bin/python3", "-c", script]
-        done = subprocess.run([*command, str(port)], capture_output=True, text=True, check=True, cwd="/")
-    assert json.loads(done.stdout) == {str(port): False}
+        assert _connect(STRANGER, [port], "127.0.0.2") == {port: False}
 
 
 def test_every_service_works_behind_it(

@@ -6,105 +6,40 @@ import json
 import re
 import shutil
 import ssl as tls
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
-from terrace import doctor, remote, ssh
+from terrace import remote, ssh
 from terrace.errors import OperationError
-from tests.host.conftest import ROOT, Platform, _variables
+from tests.host.fleet import (
+    DATA,
+    ENVIRONMENT,
+    FRONT,
+    Fleet,
+    ask_the_log,
+    become,
+    connect,
+    connections,
+    knock,
+    make_project,
+    open_ports,
+)
 from tests.host.machine import wait_for
-from tests.host.machines import PROXY, Machine, machines
+from tests.host.machines import Machine, machines
 
-ENVIRONMENT = "remote"
-DATA, FRONT = "data-1", "front-1"
-SLOTS = ("backup", "database", "gateway", "monitoring")
-# What takes long to install stays out: it would show nothing that these don't.
-ALSO = ("tracking/mlflow-postgres_database", "**terrace:Password::**", "**terrace:CertificateAuthority::**")
-SPEC = """\
-config:
-  terrace:tier: 1
-  terrace:target: host
-  terrace:platform:
-    name: platform
-    network: {{{network}}}
-    hosts:
-      - {{name: {data.name}, address: {data.address}, groups: [data, tracking], {data_ssh}}}
-      - {{name: {front.name}, address: {front.address}, groups: [serving, training, monitoring], {front_ssh}}}
-    database: {{connections: 90}}
-    monitoring: {{retention_days: 20}}
-    backup: {{place: /mnt/backups}}
-"""
-# Says whether a TLS connection is kept open by who takes it, with the certificate of a folder or without one.
-KNOCK = """
-import socket, ssl, sys
-address, port, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-context = ssl.create_default_context()
-context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-if folder:
-    context.load_cert_chain(folder + "/server.crt", folder + "/server.key")
-try:
-    with context.wrap_socket(socket.create_connection((address, port), timeout=10)) as connection:
-        connection.settimeout(2)
-        connection.recv(1)
-    print("closed")
-except TimeoutError:
-    print("open")
-except OSError:
-    print("closed")
-"""
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """The project and its machines."""
-
-    project: Platform
-    data: Machine
-    front: Machine
-
-    def __iter__(self) -> Iterator[Machine]:
-        return iter((self.data, self.front))
-
-    def up(self, *, check: bool = True) -> str:
-        """Bring up the slots that the tests look at, and return what was said."""
-        names = [f"platform/{what}-{machine.name}" for what in ("host", "base", "link") for machine in self]
-        announced = f"platform/link-{DATA}-announcement-{FRONT}"
-        targets = [word for name in (*SLOTS, *ALSO, *names, announced) for word in ("--target", name)]
-        done = self.project.terrace("up", ENVIRONMENT, "--yes", *targets, check=check)
-        assert done.returncode == (0 if check else 1)
-        return done.stdout + done.stderr
-
-    def status(self) -> dict[str, dict[str, Any]]:
-        """Return the services that were brought up, by name, as they are."""
-        services = self.project.json("status", ENVIRONMENT, check=False)["services"]
-        return {service["name"]: service for service in services if service["slot"] in (*SLOTS, "link")}
-
-    def unhealthy(self) -> set[str]:
-        """Return the names of services that aren't healthy."""
-        return {name for name, service in self.status().items() if not service["healthy"]}
-
-    def sql(self, statement: str) -> str:
-        """Run a statement in a consumer's database, on its server's host."""
-        user = f"terrace-{ENVIRONMENT}-postgres"
-        socket = f"/var/lib/terrace/{ENVIRONMENT}/postgres/socket"
-        psql = ["psql", "--no-psqlrc", "-tAc", statement, f"--host={socket}", "--port=15432", "--dbname=mlflow"]
-        become = ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups")
-        return self.data.run(*become, *psql).stdout.strip()
+STRANGER = "games"  # an account that Debian has
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A platform on two machines; what it has left on them is looked at when it is destroyed."""
     folder = tmp_path_factory.mktemp("fleet")
-    connections = set(_connections())
+    before = set(connections())
     with machines(folder, DATA, FRONT) as made:
-        fleet = Fleet(_project(folder / "project", made, folder / "key"), made[DATA], made[FRONT])
+        fleet = Fleet(make_project(folder / "project", made, folder / "key"), made[DATA], made[FRONT])
         try:
             fleet.up()
             yield fleet
@@ -114,36 +49,13 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             places = [f"/{place}/terrace/{ENVIRONMENT}" for place in ("etc", "opt", "var/lib", "var/log", "run")]
             assert machine.run("ls", "-d", *places, check=False).stdout == ""
             assert f"terrace-{ENVIRONMENT}-" not in machine.run("cat", "/etc/passwd").stdout
-    for left in set(_connections()) - connections:
+    for left in set(connections()) - before:
         shutil.rmtree(left)
-
-
-def _connections() -> Iterator[Path]:
-    """Yield the folders in which ssh's configuration for a host is kept."""
-    return Path(tempfile.gettempdir()).glob("terrace-ssh-*/*")
-
-
-def _project(folder: Path, made: dict[str, Machine], key: Path) -> Platform:
-    folder.mkdir()
-    shutil.copy(ROOT / "Pulumi.yaml", folder / "Pulumi.yaml")
-    shutil.copytree(ROOT / "stacks", folder / "stacks", ignore=shutil.ignore_patterns("__pycache__", ".venv"))
-    index = doctor.configured_index()
-    network = f'proxy: "{PROXY}"' + (f', package_index: "{index}"' if index != doctor.DEFAULT_INDEX else "")
-
-    def reached(machine: Machine) -> str:
-        return f"connection: ssh, key_file: {key}, host_key: {machine.host_key}"
-
-    data, front = made[DATA], made[FRONT]
-    text = SPEC.format(network=network, data=data, front=front, data_ssh=reached(data), front_ssh=reached(front))
-    (folder / "stacks" / f"Pulumi.{ENVIRONMENT}.yaml").write_text(text)
-    home = folder / "home"
-    home.mkdir()
-    return Platform(folder, ENVIRONMENT, _variables(home))
 
 
 def test_every_service_is_healthy_on_its_host(fleet: Fleet) -> None:
     assert fleet.unhealthy() == set()
-    expected = {f"link-{DATA}", f"link-{FRONT}", "postgres", "gateway", "prometheus", "backup"}
+    expected = {f"link-{DATA}", f"link-{FRONT}", "postgres", "gateway", "prometheus", "backup", "audit"}
     assert set(fleet.status()) >= expected
     folders = {machine.name: machine.run("ls", f"/var/lib/terrace/{ENVIRONMENT}").stdout.split() for machine in fleet}
     assert {"postgres", "backup"} <= set(folders[DATA]) - set(folders[FRONT])
@@ -173,29 +85,46 @@ def test_monitoring_reaches_the_other_host_and_this_machine_the_gateway(fleet: F
 
 def test_between_hosts_only_the_edges_are_open_and_only_to_their_host(fleet: Fleet) -> None:
     """The other host has an edge to each of the data host's ports, and the data host none to the other."""
-    assert _open_ports(fleet.front) == {22, 8443}
-    edges = _open_ports(fleet.data) - {22}
+    assert open_ports(fleet.front) == {22, 8443}
+    edges = open_ports(fleet.data) - {22}
     served = {15432, 15433, 15060, 15200, 15201}
     assert served <= edges
-    for port in sorted(edges):
-        assert _knock(fleet, fleet.front, port, certificate=False) == "closed", f"{port}, without a certificate"
-        assert _knock(fleet, fleet.data, port) == "closed", (
+    for port in sorted(edges - {18190}):  # there HTTP says it, see below
+        assert knock(fleet, fleet.front, port, certificate=False) == "closed", f"{port}, without a certificate"
+        assert knock(fleet, fleet.data, port) == "closed", (
             f"{port}, with the certificate of a host that has no such edge"
         )
-    assert {port: _knock(fleet, fleet.front, port) for port in served} == dict.fromkeys(served, "open")
+    assert {port: knock(fleet, fleet.front, port) for port in served} == dict.fromkeys(served, "open")
+    assert ask_the_log(fleet, fleet.front, certificate=False) == "400"
+    assert ask_the_log(fleet, fleet.data) == "400", "with the certificate of a host that has no such edge"
+    assert ask_the_log(fleet, fleet.front) == "200"
 
 
-def _open_ports(machine: Machine) -> set[int]:
-    """Return the ports that are listened on at the machine's own address, or at every one."""
-    lines = [line.split() for line in machine.run("cat", "/proc/net/tcp").stdout.splitlines()[1:]]
-    places = [words[1].split(":") for words in lines if words[3] == "0A"]
-    return {int(port, 16) for address, port in places if not address.endswith("7F")}
+# What of the data host the other one reaches, written here by hand: the database, for serving and pipelines; what the
+# gateway has a route to, and monitoring scrapes; the audit log; how the link and the machine are.
+EDGES = {15000, 15001, 15060, 15200, 15201, 15432, 15433, 18190}
+# Who on the front host reaches which of these ports on its own loopback, where the link takes connections.
+CALLERS = {
+    "prometheus": {15001, 15060, 15200, 15201, 15433, 18190},
+    "gateway": {15000, 18190},
+    "mlserver": {15000, 15432, 18190},
+    "timer": set(),
+}
 
 
-def _knock(fleet: Fleet, source: Machine, port: int, *, certificate: bool = True) -> str:
-    """Return whether the data host keeps a connection from ``source`` open."""
-    folder = f"/var/lib/terrace/{ENVIRONMENT}/link/tls" if certificate else ""
-    return source.run("python3", "-c", KNOCK, fleet.data.address, str(port), folder).stdout.strip()
+def test_the_firewall_opens_the_edges_and_ssh_alone(fleet: Fleet) -> None:
+    of_data, of_front = (sorted(open_ports(machine)) for machine in fleet)
+    assert connect(fleet.front, fleet.data.address, of_data) == {22, *EDGES}
+    assert connect(fleet.data, fleet.front.address, of_front) == {22, 8443}
+    assert connect(None, fleet.data.address, of_data) == {22}, "a stranger on the network"
+    assert connect(None, fleet.front.address, of_front) == {22, 8443}
+
+
+def test_the_firewall_opens_a_link_to_the_services_with_the_edge_alone(fleet: Fleet) -> None:
+    ports = sorted(EDGES)
+    found = {user: connect(fleet.front, "127.0.0.1", ports, f"terrace-{ENVIRONMENT}-{user}") for user in CALLERS}
+    assert found == CALLERS
+    assert connect(fleet.front, "127.0.0.1", ports, STRANGER) == set()
 
 
 def test_a_host_renews_its_own_certificate_and_the_other_takes_it(fleet: Fleet) -> None:
@@ -209,6 +138,40 @@ def test_a_host_renews_its_own_certificate_and_the_other_takes_it(fleet: Fleet) 
     host = next(host for host in fleet.project.outputs()["hosts"] if host["name"] == FRONT)
     (seen,) = remote.call(host, "terrace.status.probe", ENVIRONMENT, [about])
     assert seen["detail"] == "port 15432 lets accounts log in", "from the other host's loopback"
+
+
+# Asks the audit log with this method, path, and body, and prints the status.
+ASK_THE_LOG = """
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", 18190, timeout=30)
+connection.request(*sys.argv[1:], {"X-Audit-Source": "gateway", "X-Audit-Host": "front-1"})
+print(connection.getresponse().status)
+"""
+
+
+def test_the_audit_log_knows_who_speaks_on_another_host(fleet: Fleet) -> None:
+    event = {"id": "prometheus-1", "at": "2026-03-01T12:00:00Z", "actor": "ann", "action": "change", "outcome": "ok"}
+    body = json.dumps({"events": [event]})
+
+    def asked(service: str, method: str, path: str) -> str:
+        user = become(f"terrace-{ENVIRONMENT}-{service}")
+        return fleet.front.run(*user, "/usr/bin/python3", "-c", ASK_THE_LOG, method, path, body).stdout.strip()
+
+    assert asked("prometheus", "POST", "/events") == "200"
+    assert (asked("prometheus", "GET", "/records"), asked("gateway", "GET", "/records")) == ("403", "200")
+    gateway = f"https://{fleet.front.address}:8443"
+    ca_file = fleet.project.outputs()["connection"]["TERRACE_CA_FILE"]
+    with requests.Session() as client:
+        client.trust_env = False
+        assert client.get(f"{gateway}/audit/", auth=("nobody", "x"), verify=ca_file, timeout=30).status_code == 401
+
+    def known() -> set[tuple[str, str, str]]:
+        records = fleet.project.json("audit", ENVIRONMENT, "--limit", "5000")
+        return {(one["source"], one["action"], one["outcome"]) for one in records}
+
+    wanted = {(f"prometheus@{FRONT}", "change", "ok"), ("gateway", "login", "refused"), ("operator", "up", "ok")}
+    wait_for(lambda: wanted <= known(), 60)
+    assert fleet.project.json("audit", ENVIRONMENT, "--verify")["problems"] == []
 
 
 def test_a_host_with_another_key_is_not_trusted(fleet: Fleet) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from terrace.edges import Listener, Node, listeners
+from terrace.edges import LINK, Listener, Node, link_name, listeners, on_host
 from terrace.workload import Artifact, Metrics, Port, Route, Workload
 
 
@@ -75,3 +75,24 @@ def test_services_of_one_slot_do_not_reach_each_other() -> None:
     """A person's workbench has no business at the port that watches over the workbenches."""
     nodes = {"tracking": Node((), (), (APP, service("web", ports=(Port("http", 6001),))))}
     assert callers(nodes) == {6000: ("app",), 6001: ("web",)}
+
+
+def test_on_several_hosts_links_carry_edges_and_are_the_callers() -> None:
+    link = service(link_name("store"), ports=(Port("status", 9100),), metrics=(Metrics("status"),))
+    nodes = {**NODES, link_name("store"): Node((), (), (link,))}
+    homes = {"sql": "store", "app": "front", "door": "front", "eye": "eyes", link_name("store"): "store"}
+    store, front, eyes = (
+        {each.port: each for each in on_host(listeners(nodes), host, homes)} for host in ("store", "front", "eyes")
+    )
+    assert store[5000] == Listener(5000, "sql", (LINK, "sql"), ("front",))
+    assert store[5001] == Listener(5001, "sql", (LINK, "sql"), ("eyes",)), "monitoring's host alone"
+    assert store[9100] == Listener(9100, LINK, (LINK,), ("eyes",)), "how the link is"
+    assert front[5000] == Listener(5000, LINK, ("app", LINK)), "the link listens there, for who has the edge"
+    assert front[5001] == Listener(5001, LINK, (LINK,)), "nobody there has that edge"
+    assert front[6000] == Listener(6000, "app", ("app", "door")), "both ends are there, and no host else"
+    assert eyes[5001] == Listener(5001, LINK, ("eye", LINK))
+
+
+def test_on_one_host_there_is_nothing_else() -> None:
+    found = listeners(NODES)
+    assert on_host(found, "only", dict.fromkeys(("sql", "app", "door", "eye"), "only")) == found

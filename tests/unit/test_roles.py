@@ -27,3 +27,13 @@ def test_no_supervisor_gives_a_service_up() -> None:
     assert "StartLimitIntervalSec=0" in (templates / "unit.service.j2").read_text(encoding="utf-8").splitlines()
     programs = (templates / "programs.conf.j2").read_text(encoding="utf-8").splitlines()
     assert "startretries=1000000" in programs
+
+
+def test_another_host_is_told_of_a_route_in_the_same_words() -> None:
+    def options(role: str, option: str) -> dict[str, object]:
+        specs = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+        found: dict[str, object] = specs["argument_specs"]["main"]["options"][option]["options"]
+        return found
+
+    for option in ("service_routes", "service_metrics"):
+        assert options("announcement", option).keys() == options("service", option).keys()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pwd
 import socket
 import sys
 from pathlib import Path
 
+PREFIX = "terrace-"
 TABLE = Path("/proc/net/tcp")
 ESTABLISHED = "01"  # only then is the column of users true; it is 0 for a socket that nobody holds any more
 
@@ -19,6 +21,21 @@ def user_of(peer: tuple[str, int], own: tuple[str, int], table: Path = TABLE) ->
             if words[1:4] == wanted:
                 return int(words[7])
     return None
+
+
+def source_of(environment: str, uid: int | None) -> str | None:
+    """Return what a user of the machine is called as a source of events; None for one that is none.
+
+    Sources are the environment's services, by their names, and ``root``.
+    """
+    if uid == 0:
+        return "root"
+    try:
+        name = pwd.getpwuid(uid).pw_name if uid is not None else ""
+    except KeyError:
+        return None
+    own = f"{PREFIX}{environment}-"
+    return name.removeprefix(own) if name.startswith(own) else None
 
 
 def _address(host: str, port: int) -> str:

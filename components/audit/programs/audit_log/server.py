@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from .events import WrongEvent, parse
 from .peers import user_of
-from .settings import Settings
+from .settings import LARGEST_BYTES, Settings
 from .store import Store
 from .watch import Watch
 
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 READERS = ("gateway", "root")
 OPERATOR = "operator"  # the source of what comes through the gateway, by the platform's own account
-LARGEST_BYTES = 16 * 2**20
 MOST_LINES = 5000
 SHOWN = 200
 COLUMNS = ("sequence", "time", "actor", "action", "object", "outcome", "count", "source")
@@ -112,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _source(self) -> str | None:
         own = self.connection.getsockname()
-        return self.server.settings.source(user_of(self.client_address, own))
+        return self.server.settings.source(user_of(self.client_address, own), self.headers)
 
     def _json(self, code: int, document: Any) -> None:
         self._answer(code, json.dumps(document).encode(), "application/json")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from pathlib import Path
 
-PREFIX = "terrace-"
+from .peers import source_of
+
+LARGEST_BYTES = 16 * 2**20  # of events that are sent at once
+LINK = "link"
+SOURCE_HEADER, HOST_HEADER = "X-Audit-Source", "X-Audit-Host"  # set by the links of the two hosts
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Settings:
         port: The TCP port on loopback, ``AUDIT_PORT``.
         retention_days: How long records are kept, ``AUDIT_RETENTION_DAYS``.
         verify_seconds: Time between two verifications of the whole log, ``AUDIT_VERIFY_MINUTES`` times 60.
+        gateway_host: The host of the gateway, ``AUDIT_GATEWAY_HOST``; empty where it is this one.
     """
 
     environment: str
@@ -30,6 +35,7 @@ class Settings:
     port: int
     retention_days: int
     verify_seconds: int
+    gateway_host: str = ""
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Settings:
@@ -41,18 +47,20 @@ class Settings:
             int(variables["AUDIT_PORT"]),
             int(variables["AUDIT_RETENTION_DAYS"]),
             int(variables["AUDIT_VERIFY_MINUTES"]) * 60,
+            variables.get("AUDIT_GATEWAY_HOST", ""),
         )
 
-    def source(self, uid: int | None) -> str | None:
-        """Return what a user of the machine is called as a source of events; None for one that is none.
+    def source(self, uid: int | None, headers: Message | Mapping[str, str]) -> str | None:
+        """Return who sends; None for who is no source of events.
 
-        Sources are the environment's services, by their names, and ``root``.
+        What comes from another host comes through this one's link, which says which host it was, and that host's says
+        which service. A host speaks for itself alone, so a service there is called ``service@host``; the gateway is the
+        gateway where it is placed.
         """
-        if uid == 0:
-            return "root"
-        try:
-            name = pwd.getpwuid(uid).pw_name if uid is not None else ""
-        except KeyError:
+        source = source_of(self.environment, uid)
+        if source != LINK:
+            return source
+        service, host = headers.get(SOURCE_HEADER), headers.get(HOST_HEADER)
+        if not service or not host:
             return None
-        own = f"{PREFIX}{self.environment}-"
-        return name.removeprefix(own) if name.startswith(own) else None
+        return service if (service, host) == ("gateway", self.gateway_host) else f"{service}@{host}"
