@@ -60,6 +60,7 @@ def test_the_gateway_knows_everybody_and_what_they_may(planned: list[Recorded]) 
     rights = re.findall(r'"(\w+) (\w+) (\w+)" 1;', live_file(planned, "gateway", "rights.conf"))
     assert [right for right in rights if right[0] == "labeller"] == [
         *(("labeller", "data_versioning", right) for right in ("read", "use", "edit")),
+        *(("labeller", "drift", right) for right in ("read", "use")),
         ("labeller", "portal", "read"),
     ]
     assert ("engineer", "tracking", "manage") in rights
