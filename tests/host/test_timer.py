@@ -44,6 +44,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield project
     finally:
         project.terrace("destroy", SMALL, "--yes", "--delete-data")
+    assert (folders(SMALL), users(SMALL), processes(SMALL)) == ([], [], [])
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +96,6 @@ def test_a_schedule_is_kept(pipelines: PipelineClient, scheduled: str) -> None:
     assert re.search(rf'terrace_pipeline_last_success_timestamp_seconds{{pipeline="{scheduled}"}} \d', page)
 
 
-def test_removed_is_removed(small: Platform, pipelines: PipelineClient) -> None:
+def test_removed_is_removed(pipelines: PipelineClient) -> None:
     pipelines.delete("small")
     assert "small" not in {pipeline.name for pipeline in pipelines.pipelines()}
-    small.terrace("destroy", SMALL, "--yes", "--delete-data")
-    assert (folders(SMALL), users(SMALL), processes(SMALL)) == ([], [], [])
