@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import json
+import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,6 +140,9 @@ class AuditLog:
             if not page["next"]:
                 break
             page = self._get("/log", {"cursor": page["next"]})
+            start = Point.read(self._key, page["start"])
+            if start and start.sequence > verification.reached:  # retention has removed what wasn't read yet
+                return self.verify(anchors)
         head = Point.read(self._key, page["head"])
         verification.end(head)
         problems = [*anchors.problems(chain), *verification.problems]
@@ -219,43 +224,75 @@ class Journal:
             OperationError: It can't be noted, so it should not be done.
         """
         event = Event(secrets.token_hex(16), datetime.now(UTC).isoformat("T", "seconds"), actor, action, about)
-        self._put(event)
+        self._put(event.id, event)
         return event
 
     def end(self, event: Event, outcome: str, detail: str = "") -> None:
-        """Note how it ended; where its beginning was sent already, its end is an event of its own."""
-        same = self._path(event.id).exists()
-        now = datetime.now(UTC).isoformat("T", "seconds")
-        ended = dataclasses.replace(event, outcome=outcome, detail=detail)
-        self._put(ended if same else dataclasses.replace(ended, id=secrets.token_hex(16), at=now))
+        """Note how it ended, in place of its beginning where that wasn't sent yet.
+
+        It has an id of its own: the log may have the beginning though nobody knows, since its answer was lost.
+        """
+        at = event.at if self._path(event.id).exists() else datetime.now(UTC).isoformat("T", "seconds")
+        ended = dataclasses.replace(event, id=f"{event.id}-{outcome}", at=at, outcome=outcome, detail=detail)
+        self._put(event.id, ended)
 
     def waiting(self) -> list[Path]:
         """Return the events that the audit log doesn't have yet, the oldest first."""
-        return sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        found = []
+        for path in self.folder.glob("*.json"):
+            with contextlib.suppress(FileNotFoundError):  # another command has sent it
+                found.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(found)]
 
     def send(self, log: AuditLog) -> None:
         """Have the audit log write them down.
+
+        Another command may send the same, or note an end, at the same time.
 
         Raises:
             OperationError: It doesn't take them; they are kept.
         """
         while paths := self.waiting()[:MOST_AT_ONCE]:
-            log.record([json.loads(path.read_text(encoding="utf-8")) for path in paths])
-            for path in paths:
-                path.unlink(missing_ok=True)
+            sent = {path: content for path in paths if (content := _content(path))}
+            if sent:
+                log.record([json.loads(content) for content in sent.values()])
+            with self._alone():
+                for path, content in sent.items():
+                    if _content(path) == content:
+                        path.unlink()
 
     def drop(self) -> None:
         """Forget them: this environment has no audit log."""
         for path in self.waiting():
             path.unlink(missing_ok=True)
 
-    def _path(self, event: str) -> Path:
-        return self.folder / f"{event}.json"
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
 
-    def _put(self, event: Event) -> None:
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other commands from changing files meanwhile."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(self.folder, os.O_RDONLY)
         try:
-            write_durably(self._path(event.id), json.dumps(vars(event)).encode())
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _put(self, name: str, event: Event) -> None:
+        try:
+            with self._alone():
+                write_durably(self._path(name), json.dumps(vars(event)).encode())
         except OSError as error:
             raise OperationError(
                 "what is done can't be noted for the audit log", where=str(self.folder), why=error.strerror
             ) from None
+
+
+def _content(path: Path) -> bytes:
+    """Return what a file holds; nothing where it is gone."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

@@ -78,6 +78,12 @@ def unsaved(blueprint: Blueprint, catalog: Catalog) -> tuple[str, ...]:
     )
 
 
+def audit_sources(blueprint: Blueprint, catalog: Catalog) -> tuple[str, ...]:
+    """Return the services that may tell the audit log something, in alphabetical order."""
+    told = (catalog.component(slot, spec.flavor).tells_audit for slot, spec in blueprint.slots.items())
+    return tuple(sorted(filter(None, told)))
+
+
 def _of_slots(blueprint: Blueprint, catalog: Catalog) -> Iterator[Edge]:
     for consumer in blueprint.slots:
         for provider in reached(consumer, blueprint, catalog):

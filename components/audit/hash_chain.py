@@ -57,7 +57,7 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
         key = Account(ACCOUNT, Password("audit-seal", self).value)
         places = target.blueprint.places
         elsewhere = places["gateway"] if places["gateway"] != places["audit"] else ""
-        workload = _workload(spec, target.environment, key, elsewhere)
+        workload = _workload(spec, target, key, elsewhere)
         target.run(workload, self)
         url = inputs.of("gateway", GatewayOutputs).url + PATH
         probe = target.address(workload, "http") + "/health"
@@ -65,7 +65,7 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
         return AuditOutputs(url, spec.port, key)
 
 
-def _workload(spec: HashChainSpec, environment: str, key: Account, gateway_host: str) -> Workload:
+def _workload(spec: HashChainSpec, target: HostTarget, key: Account, gateway_host: str) -> Workload:
     return Workload(
         name="audit",
         artifact=Artifact(),
@@ -74,9 +74,10 @@ def _workload(spec: HashChainSpec, environment: str, key: Account, gateway_host:
         files=program_files("audit", "audit_log"),
         environment={
             "PYTHONPATH": "$(CONFIG)",
-            "AUDIT_ENVIRONMENT": environment,
+            "AUDIT_ENVIRONMENT": target.environment,
             "AUDIT_FOLDER": "$(DATA)",
             "AUDIT_PORT": str(spec.port),
+            "AUDIT_SOURCES": ",".join(target.audit_sources),
             "AUDIT_RETENTION_DAYS": str(spec.retention_days),
             "AUDIT_VERIFY_MINUTES": str(spec.verify_minutes),
             **({"AUDIT_GATEWAY_HOST": gateway_host} if gateway_host else {}),

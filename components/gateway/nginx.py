@@ -61,6 +61,7 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
 
     token: ClassVar[str] = "terrace:gateway:Nginx"
     spec_type: ClassVar[type[FlavorSpec]] = NginxSpec
+    tells_audit: ClassVar[str] = "gateway"
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: NginxSpec, inputs: Inputs) -> GatewayOutputs:

@@ -79,6 +79,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
     spec_type: ClassVar[type[FlavorSpec]] = MLServerSpec
     requires: ClassVar[tuple[str, ...]] = ("database", "gateway", "registry")
     uses: ClassVar[tuple[str, ...]] = ("audit",)
+    tells_audit: ClassVar[str] = "mlserver"
     supports: ClassVar[tuple[str, ...]] = ("host",)
     artifact: ClassVar[Artifact] = Artifact(lock="mlserver", package="mlserver")
 

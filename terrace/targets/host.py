@@ -51,6 +51,7 @@ class HostTarget(Target):
         self.host = host
         self.services = hosts.services
         self.authority = hosts.authority
+        self.audit_sources = hosts.audit_sources
         self.blueprint = blueprint = hosts.blueprint
         self.environment = blueprint.environment
         self.input_classes = input_classes(blueprint.spec.use_cases)

@@ -30,11 +30,13 @@ class Hosts:
         authority: The environment's own certificate authority.
         services: The services that the targets were asked to run.
         facts: What every project is told of the platform, as environment variables.
+        audit_sources: The services that may tell the audit log something.
     """
 
     def __init__(self, blueprint: Blueprint, catalog: Catalog, parent: pulumi.Resource) -> None:
         self.blueprint = blueprint
         self.facts = project_facts(blueprint)
+        self.audit_sources = placement.audit_sources(blueprint, catalog)
         self.services: list[Service] = []
         self._catalog = catalog
         self.authority = CertificateAuthority("authority", f"Terrace {blueprint.environment}", parent)

@@ -108,6 +108,63 @@ def test_what_the_audit_log_will_never_take_is_put_aside(nginx: Nginx, capsys: p
     assert not program.collect(spool, reader, log.send)
 
 
+def test_no_character_of_a_path_ends_its_line(nginx: Nginx, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without this a person keeps a request out of the log; nginx passes these through."""
+    log, spool = AuditLog(), Spool(nginx.path, nginx.reopen)
+    for number, character in enumerate("\u2028\u2029\x85\x0b\x1c", start=1):
+        written = line(number, "PUT /dvc/a~b").replace(
+            "~", character if character > "\x20" else f"\\u{ord(character):04x}"
+        )
+        nginx.file.write(written + "\n")
+    nginx.file.flush()
+    with nginx.path.open("ab") as file:
+        file.write(line(6, "PUT /dvc/c~").replace("~", "\udcff").encode(errors="surrogateescape") + b"\n")
+    assert program.collect(spool, Reader({"ann"}), log.send)
+    assert log.requests == 6
+    assert not spool.aside.exists()
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_no_line_is_kept_aside_once(nginx: Nginx, capsys: pytest.CaptureFixture[str]) -> None:
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    nginx.write(1)
+    nginx.file.write("half of it\n")
+    nginx.write(1)
+    log.status = 503
+    with pytest.raises(OSError, match="503"):
+        program.collect(spool, reader, log.send)
+    log.status = 200
+    assert program.collect(spool, reader, log.send)
+    assert log.requests == 2
+    assert spool.aside.read_text() == "half of it\n"
+    assert "1 lines of the gateway's log can't be read" in capsys.readouterr().out
+
+
+def logins(log: AuditLog) -> int:
+    return sum(each["action"] == "login" for each in log.taken.values())
+
+
+def test_a_login_that_was_not_taken_comes_again(nginx: Nginx) -> None:
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    log.status = 503
+    nginx.write(1)
+    for _ in range(2):
+        with pytest.raises(OSError, match="503"):
+            program.collect(spool, reader, log.send)
+    log.status = 200
+    assert program.collect(spool, reader, log.send)
+    assert logins(log) == 1
+
+
+def test_who_was_there_before_a_restart_does_not_log_in_anew(nginx: Nginx) -> None:
+    log = AuditLog()
+    for _ in range(3):
+        spool = Spool(nginx.path, nginx.reopen)
+        nginx.write(1)
+        assert program.collect(spool, Reader({"ann"}, spool.seen), log.send)
+    assert (log.requests, logins(log)) == (3, 1)
+
+
 def test_half_a_line_waits_for_its_other_half(nginx: Nginx) -> None:
     log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
     whole = line(1)

@@ -33,7 +33,7 @@ PROGRAMS = Path(program.__file__).parents[1]
 
 
 def settings(folder: Path, port: int = 0) -> Settings:
-    return Settings("test", folder, KEY, port, 365, 3600)
+    return Settings("test", folder, KEY, port, ("gateway", "mlserver"), 365, 3600)
 
 
 class Running:
@@ -192,16 +192,25 @@ def test_a_socket_that_nobody_holds_any_more_is_nobodys(tmp_path: Path) -> None:
         assert user_of(("127.0.0.1", 0xA000), ("127.0.0.1", 0x4708), table) == user
 
 
-def test_sources_are_the_environments_services_and_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {5: "terrace-test-gateway", 6: "terrace-other-gateway", 7: "ann"}
+def test_sources_are_the_services_that_were_told_to_and_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = (
+        "other-gateway",
+        "test-eu-gateway",
+        "test-eu-link",
+        "test-gateway-x",
+        "test-workbench-ann",
+        "test-airflow",
+    )
+    names = {5: "terrace-test-gateway", 7: "ann", **{10 + n: f"terrace-{name}" for n, name in enumerate(others)}}
 
     def named(uid: int) -> pwd.struct_passwd:
         return pwd.struct_passwd((names[uid], "x", uid, uid, "", "/", "/"))
 
     monkeypatch.setattr(pwd, "getpwuid", named)
     own = {SOURCE_HEADER: "gateway", HOST_HEADER: "front"}
-    found = [settings(tmp_path).source(uid, own) for uid in (0, 5, 6, 7, 8, None)]
-    assert found == ["root", "gateway", None, None, None, None], "who is on this host is who the kernel says"
+    found = [settings(tmp_path).source(uid, own) for uid in (0, 5)]
+    assert found == ["root", "gateway"], "who is on this host is who the kernel says"
+    assert {settings(tmp_path).source(uid, own) for uid in (*names.keys() - {5}, 8, None)} == {None}
 
 
 def test_a_host_speaks_for_its_own_services_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +224,9 @@ def test_a_host_speaks_for_its_own_services_alone(tmp_path: Path, monkeypatch: p
     assert source("gateway", "front") == "gateway"
     assert source("gateway", "eyes") == "gateway@eyes", "it isn't there, so nobody reads by that name"
     assert source("root", "front") == "root@front"
+    assert source("mlserver", "front") == "mlserver@front"
     assert (source("", "front"), source("mlserver", ""), told.source(5, {})) == (None, None, None)
+    assert {source(other, "front") for other in ("workbench-ann", "eu-gateway", "link")} == {None}
 
 
 def test_what_was_acknowledged_outlives_kills(tmp_path: Path) -> None:
@@ -251,6 +262,7 @@ def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
         "AUDIT_FOLDER": str(folder),
         "AUDIT_KEY": KEY.decode(),
         "AUDIT_PORT": str(port),
+        "AUDIT_SOURCES": "gateway",
         "AUDIT_RETENTION_DAYS": "365",
         "AUDIT_VERIFY_MINUTES": "60",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -179,6 +180,20 @@ def test_another_log_in_its_place_shows_until_it_is_forgotten(log: AuditLog, anc
     assert "another log than the one that was verified at 2026-01-01T00:00:00 and had 99 records" in said
     Anchors(anchors).forget()
     assert log.verify(Anchors(anchors)).problems == ()
+
+
+def test_retention_while_it_is_verified_is_no_tampering(service: Service, log: AuditLog, anchors: Path) -> None:
+    service.store.append("gateway", [event(number) for number in range(10, 20)], DAY + timedelta(days=1))
+    page = service.store.page
+
+    def meanwhile(cursor: str, most: int) -> Any:
+        if cursor:
+            service.store.retain(1, DAY + timedelta(days=2, hours=-12))
+        return page(cursor, most)
+
+    service.store.page = meanwhile  # type: ignore[method-assign]
+    found = log.verify(Anchors(anchors))
+    assert (found.sequence, found.problems) == (21, ())
 
 
 def test_a_log_that_can_not_be_read_is_not_in_order(service: Service, log: AuditLog, anchors: Path) -> None:

@@ -100,6 +100,11 @@ class Verification:
         else:
             self._sequence, self._previous = self.start.sequence, self.start.seal
 
+    @property
+    def reached(self) -> int:
+        """The number of the last record that was looked at."""
+        return self._sequence
+
     def lines(self, lines: Iterable[bytes | str], where: str) -> None:
         """Look at a file's lines."""
         for number, line in enumerate(lines, start=1):

@@ -24,9 +24,10 @@ def user_of(peer: tuple[str, int], own: tuple[str, int], table: Path = TABLE) ->
 
 
 def source_of(environment: str, uid: int | None) -> str | None:
-    """Return what a user of the machine is called as a source of events; None for one that is none.
+    """Return what a user of the machine is called as a source of events; None for one that can't be any.
 
-    Sources are the environment's services, by their names, and ``root``.
+    That is ``root``, or what follows the environment's name. It may be a user of another environment whose name begins
+    with this one's, or a person's, so the log takes events of names alone that it was told.
     """
     if uid == 0:
         return "root"

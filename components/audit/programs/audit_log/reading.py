@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+BLOCK_BYTES = 2**16  # that are read at once
 CURSOR = re.compile(r"(\d{4}-\d\d-\d\d\.jsonl):(\d{1,15})")
 
 
@@ -47,19 +50,42 @@ def page(folder: Path, cursor: str, most: int) -> tuple[list[str], str]:
 def find(root: Path, since: str, actor: str, action: str, most: int) -> list[dict[str, Any]]:
     """Return the last ``most`` records that were written since a time, by an actor, of an action; empty is any.
 
-    ``root`` holds the folders of all chains.
+    ``root`` holds the folders of all chains. It reads from the end on, and no further than it must. The writer goes on
+    meanwhile: lines are only added, and half a line is no record yet.
     """
-    found: deque[dict[str, Any]] = deque(maxlen=most)
-    for segment in sorted(root.glob("*/*.jsonl"), key=lambda path: (path.name, path.stat().st_mtime)):
-        if segment.stem >= since[:10]:
-            found.extend(
-                record
-                for record in records(segment)
-                if str(record.get("time")) >= since
-                and actor in ("", record.get("actor"))
-                and action in ("", record.get("action"))
-            )
-    return list(found)
+    found = (
+        record
+        for record in _latest_first(root, since[:10])
+        if str(record.get("time")) >= since
+        and actor in ("", record.get("actor"))
+        and action in ("", record.get("action"))
+    )
+    return list(islice(found, most))[::-1]
+
+
+def _latest_first(root: Path, day: str) -> Iterator[dict[str, Any]]:
+    """Yield the records of all chains since a day, without those of files that retention removes meanwhile."""
+    written: list[tuple[str, float, Path]] = []
+    for segment in root.glob("*/*.jsonl"):
+        with suppress(FileNotFoundError):
+            written.append((segment.name, segment.stat().st_mtime, segment))
+    for name, _, segment in sorted(written, reverse=True):
+        if name.removesuffix(".jsonl") >= day:
+            with suppress(FileNotFoundError):
+                yield from filter(None, map(parsed, _backwards(segment)))
+
+
+def _backwards(segment: Path) -> Iterator[bytes]:
+    """Yield a file's lines, the last first, a block at a time."""
+    with segment.open("rb") as file:
+        end, rest = file.seek(0, os.SEEK_END), b""
+        while end:
+            begin = max(0, end - BLOCK_BYTES)
+            file.seek(begin)
+            rest, *lines = (file.read(end - begin) + rest).split(b"\n")
+            yield from reversed(lines)
+            end = begin
+        yield rest
 
 
 def records(segment: Path) -> Iterator[dict[str, Any]]:

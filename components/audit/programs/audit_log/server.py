@@ -1,7 +1,7 @@
 """The log over HTTP, on loopback: sources send events to ``/events``, the gateway's people read.
 
-A connection's user, as the kernel knows it, says who is at its other end. Services of the environment and root may
-send. The gateway, which has asked for an account and its right, and root may read.
+A connection's user, as the kernel knows it, says who is at its other end. The services that were told to and
+root may send. The gateway, which has asked for an account and its right, and root may read.
 """
 
 from __future__ import annotations

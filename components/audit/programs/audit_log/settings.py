@@ -25,6 +25,7 @@ class Settings:
         key: What records are sealed with, ``AUDIT_KEY``.
         port: The TCP port on loopback, ``AUDIT_PORT``.
         retention_days: How long records are kept, ``AUDIT_RETENTION_DAYS``.
+        sources: The services that may send, on whatever host, ``AUDIT_SOURCES`` with commas between; root may, too.
         verify_seconds: Time between two verifications of the whole log, ``AUDIT_VERIFY_MINUTES`` times 60.
         gateway_host: The host of the gateway, ``AUDIT_GATEWAY_HOST``; empty where it is this one.
     """
@@ -33,6 +34,7 @@ class Settings:
     folder: Path
     key: bytes = field(repr=False)
     port: int
+    sources: tuple[str, ...]
     retention_days: int
     verify_seconds: int
     gateway_host: str = ""
@@ -45,6 +47,7 @@ class Settings:
             Path(variables["AUDIT_FOLDER"]),
             variables["AUDIT_KEY"].encode(),
             int(variables["AUDIT_PORT"]),
+            tuple(variables["AUDIT_SOURCES"].split(",")),
             int(variables["AUDIT_RETENTION_DAYS"]),
             int(variables["AUDIT_VERIFY_MINUTES"]) * 60,
             variables.get("AUDIT_GATEWAY_HOST", ""),
@@ -59,8 +62,11 @@ class Settings:
         """
         source = source_of(self.environment, uid)
         if source != LINK:
-            return source
+            return source if self._may_send(source) else None
         service, host = headers.get(SOURCE_HEADER), headers.get(HOST_HEADER)
-        if not service or not host:
+        if not host or not self._may_send(service):
             return None
         return service if (service, host) == ("gateway", self.gateway_host) else f"{service}@{host}"
+
+    def _may_send(self, service: str | None) -> bool:
+        return service in (*self.sources, "root")

@@ -99,8 +99,7 @@ class Store:
 
     def find(self, since: str, actor: str, action: str, most: int) -> list[dict[str, Any]]:
         """Return the last records that somebody looks for, as :func:`reading.find` does, also of earlier chains."""
-        with self._lock:
-            return reading.find(self.folder.parent, since, actor, action, most)
+        return reading.find(self.folder.parent, since, actor, action, most)
 
     def retain(self, days: int, now: datetime | None = None) -> int:
         """Remove whole files that are older than ``days``, and return how many; the last file stays.

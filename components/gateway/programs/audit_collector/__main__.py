@@ -50,15 +50,25 @@ def collect(spool: Spool, reader: Reader, send: Send) -> bool:
     lines = spool.next()
     if not lines:
         return False
-    events = reader.events(filter(None, map(Request.parse, lines)))
+    requests = [Request.parse(line) for line in lines]
+    events = reader.events(filter(None, requests))
     status = send(events) if events else 200
     if status == 400:  # a defect, which must not hold up all that follows
-        spool.put_aside(lines)
-        print(f"the audit log refused {len(lines)} lines; they are in {spool.aside}", flush=True)
+        _put_aside(spool, lines, "the audit log refused {} lines")
     elif status >= 300:
         raise OSError(f"the audit log answers {status}")
-    spool.done()
+    else:
+        reader.taken()
+        strange = [line for line, request in zip(lines, requests, strict=True) if not request]
+        _put_aside(spool, strange, "{} lines of the gateway's log can't be read")
+    spool.done(reader.seen)
     return True
+
+
+def _put_aside(spool: Spool, lines: list[str], why: str) -> None:
+    if lines:
+        spool.put_aside(lines)
+        print(f"{why.format(len(lines))}; they are in {spool.aside}", flush=True)
 
 
 def accounts(file: Path, further: str) -> set[str]:
@@ -70,7 +80,7 @@ def main() -> None:
     """Collect until the process is ended."""
     pid_file, file = Path(os.environ["NGINX_PID"]), Path(os.environ["ACCOUNTS_FILE"])
     spool = Spool(Path(os.environ["AUDIT_REQUESTS"]), lambda: os.kill(int(pid_file.read_text()), signal.SIGUSR1))
-    reader, send = Reader(()), sender(int(os.environ["AUDIT_PORT"]))
+    reader, send = Reader((), spool.seen), sender(int(os.environ["AUDIT_PORT"]))
     alive = -HEARTBEAT_SECONDS
     while True:
         try:

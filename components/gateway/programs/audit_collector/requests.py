@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -89,14 +89,20 @@ class Reader:
 
     Args:
         accounts: Names that are accounts; what else is given by who is refused may be anything, a password even.
+        seen: When who was seen last.
+
+    Attributes:
+        seen: As of the events that were taken, so that the same requests are the same events again until they are.
     """
 
-    def __init__(self, accounts: Iterable[str]) -> None:
+    def __init__(self, accounts: Iterable[str], seen: Mapping[str, float] | None = None) -> None:
         self.accounts = set(accounts)
-        self._seen: dict[str, float] = {}
+        self.seen = dict(seen or {})
+        self._now_seen = self.seen
 
     def events(self, requests: Iterable[Request]) -> list[dict[str, Any]]:
         """Return events, those that are alike as one, in the order of their first."""
+        self._now_seen = dict(self.seen)
         found: dict[tuple[str, ...], dict[str, Any]] = {}
         for request in requests:
             for actor, action, about, outcome in self._done(request):
@@ -115,6 +121,10 @@ class Reader:
                 event["count"] += 1
                 event["id"] = hashlib.sha256(f"{action} {about} {event['id']} {request.id}".encode()).hexdigest()[:32]
         return list(found.values())
+
+    def taken(self) -> None:
+        """Note that the events that were last returned are on record."""
+        self.seen = self._now_seen
 
     def _done(self, request: Request) -> Iterable[tuple[str, str, str, str]]:
         slot = request.slot or next((slot for path, slot in OWN if path.match(request.path)), "")
@@ -140,8 +150,8 @@ class Reader:
 
     def _is_new(self, request: Request) -> bool:
         now = datetime.fromisoformat(request.time).timestamp()
-        before = self._seen.get(request.user, 0.0)
-        self._seen[request.user] = now
+        before = self._now_seen.get(request.user, 0.0)
+        self._now_seen[request.user] = now
         return now - before > SESSION_SECONDS
 
 

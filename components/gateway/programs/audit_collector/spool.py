@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 LARGEST_BYTES = 8 * 2**20  # of a file, before it's moved aside
@@ -24,6 +24,10 @@ class Spool:
     Args:
         path: The file that nginx writes.
         reopen: Has nginx open it anew.
+
+    Attributes:
+        aside: The file of lines that are put aside.
+        seen: Who was seen when, as of the lines that were sent.
     """
 
     def __init__(self, path: Path, reopen: Callable[[], None]) -> None:
@@ -34,6 +38,7 @@ class Spool:
         self._sent: dict[str, int] = {}  # name of a file → how much of it (bytes)
         self._pending: tuple[str, int, int] | None = None  # what is about to be sent: a file's name, begin, and end
         self._moving = False
+        self.seen: dict[str, float] = {}
         self._read()
 
     def next(self) -> list[str]:
@@ -50,18 +55,20 @@ class Spool:
         name, begin, end = self._pending
         with self._path.with_name(name).open("rb") as file:
             file.seek(begin)
-            return file.read(end - begin).decode(errors="replace").splitlines()
+            # A line ends where nginx ends it: a path may hold what Unicode calls an end of line.
+            return [line.decode(errors="replace") for line in file.read(end - begin).removesuffix(b"\n").split(b"\n")]
 
-    def done(self) -> None:
-        """Note that what was handed out was sent."""
+    def done(self, seen: Mapping[str, float]) -> None:
+        """Note that what was handed out was sent, and who was seen when."""
         if self._pending:
             name, _, end = self._pending
             self._sent[name] = end
+            self.seen = dict(seen)
             self._pending = None
             self._write()
 
     def put_aside(self, lines: list[str]) -> None:
-        """Keep lines that nobody takes."""
+        """Keep lines that nobody takes or understands."""
         with self.aside.open("a", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
 
@@ -103,7 +110,7 @@ class Spool:
     def _read(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             found = json.loads(self._cursor.read_text(encoding="utf-8"))
-            self._sent, self._moving = found["sent"], found["moving"]
+            self._sent, self._moving, self.seen = found["sent"], found["moving"], found.get("seen", {})
             self._pending = tuple(found["pending"]) if found["pending"] else None
         if self._moving:
             self._move()
@@ -111,7 +118,8 @@ class Spool:
     def _write(self) -> None:
         new = self._cursor.with_suffix(".new")
         with new.open("w", encoding="utf-8") as file:
-            json.dump({"sent": self._sent, "pending": self._pending, "moving": self._moving}, file)
+            known = {"sent": self._sent, "pending": self._pending, "moving": self._moving, "seen": self.seen}
+            json.dump(known, file)
             file.flush()
             os.fsync(file.fileno())
         new.rename(self._cursor)
