@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from jinja2 import Environment
 
 ROLES = Path(__file__).parents[2] / "ansible" / "roles"
@@ -37,3 +40,65 @@ def test_another_host_is_told_of_a_route_in_the_same_words() -> None:
 
     for option in ("service_routes", "service_metrics"):
         assert options("announcement", option).keys() == options("service", option).keys()
+
+
+LISTENER = {"port": 15000, "service": "mlflow", "callers": ["gateway", "mlflow"], "hosts": []}
+ACCOUNTS = [
+    "root:x:0:0:root:/root:/bin/bash",
+    "ann:x:1001:1001:Ann, of data:/home/ann:/bin/bash",
+    "terrace-case-gateway:x:996:994::/var/lib/terrace/case/gateway:/usr/sbin/nologin",
+    "terrace-case-mlflow:x:997:995::/var/lib/terrace/case/mlflow:/usr/sbin/nologin",
+]
+
+
+def firewall(accounts: list[str]) -> Templar:
+    """Return what the role's expressions are worked out with on a machine with these accounts."""
+    given = {
+        "terrace_environment": "case",
+        "firewall_listeners": [LISTENER],
+        "firewall_allow_users": ["ann"],
+        "firewall_accounts": {"stdout_lines": accounts},
+    }
+    return role("firewall", given)
+
+
+def role(name: str, given: dict[str, Any]) -> Templar:
+    """Return what a role's expressions are worked out with, where its variables are these beside its own."""
+    loader = DataLoader()
+    own = loader.load_from_file(str(ROLES / name / "vars" / "main.yml"), trusted_as_template=True)
+    return Templar(loader=loader, variables=own | given)
+
+
+def worked_out(templar: Templar, expression: str) -> Any:
+    return templar.template(trust_as_template("{{ " + expression + " }}"))
+
+
+def task(name: str, file: str, title: str) -> dict[str, Any]:
+    """Return one task of a role."""
+    tasks = yaml.safe_load((ROLES / name / "tasks" / file).read_text(encoding="utf-8"))
+    return next(one for one in tasks if one["name"] == title)
+
+
+def test_the_firewalls_rules_hold_numbers_so_that_they_load_whoever_goes() -> None:
+    template = (ROLES / "firewall" / "templates" / "rules.nft.j2").read_text(encoding="utf-8")
+    rules = firewall(ACCOUNTS).template(trust_as_template(template))
+    assert [line.strip() for line in rules.splitlines() if "skuid" in line] == [
+        "meta skuid { 0, 1001 } accept",
+        "tcp dport 15000 meta skuid { 996, 997 } accept",
+    ]
+
+
+def test_the_firewall_refuses_to_allow_an_account_that_is_not_there() -> None:
+    refuse = task("firewall", "main.yml", "Refuse to allow an account that isn't there")["ansible.builtin.assert"]
+    assert worked_out(firewall(ACCOUNTS), refuse["that"]) is True
+    without = firewall([line for line in ACCOUNTS if "ann" not in line])
+    assert worked_out(without, refuse["that"]) is False
+    assert "has no account ann." in without.template(trust_as_template(refuse["fail_msg"]))
+
+
+def test_the_firewalls_table_comes_back_with_whatever_flushes_it() -> None:
+    unit = (ROLES / "firewall" / "templates" / "unit.service.j2").read_text(encoding="utf-8").splitlines()
+    start = next(line.removeprefix("ExecStart=") for line in unit if line.startswith("ExecStart="))
+    assert f"ExecReload={start}" in unit
+    assert {"PartOf=nftables.service", "ReloadPropagatedFrom=nftables.service"} <= set(unit)
+    assert "WantedBy=multi-user.target nftables.service" in unit
