@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from components.backup.programs.backup_agent import inventory, restic, restore
+from components.backup.programs.backup_agent import inventory, job, restic, services
 from components.backup.programs.backup_agent.settings import Settings
 
 # A repository is a folder: `config` holds the passwords, `snapshots/<id>` a record and a copy of the files.
@@ -49,8 +50,13 @@ elif command == "forget":
     for record in records[:-int(options["keep-last"])]: shutil.rmtree(snapshots / record["id"])
 elif command == "snapshots":
     print(json.dumps(records or None))
-elif command == "stats":
-    print(json.dumps(dict(total_size=json.loads(Path("{size}").read_text()))))
+elif command == "ls":
+    sizes, files = json.loads(Path("{size}").read_text()), snapshots / words[1] / "files"
+    print(json.dumps(dict(struct_type="snapshot", id=words[1])))
+    for path in [path for path in files.rglob("*") if any(path.is_relative_to(f"{{files}}{{w}}") for w in words[2:])]:
+        size = sum(size for part, size in sizes.items() if part in str(path))
+        kind = dict(type="dir") if path.is_dir() else dict(type="file", size=size)
+        print(json.dumps(dict(kind, struct_type="node", path=str(path).removeprefix(str(files)))))
 elif command == "dump":
     print(Path(f"{{snapshots}}/{{words[1]}}/files{{words[2]}}").read_text())
 elif command == "restore":
@@ -94,7 +100,7 @@ class World:
         self.root = root
         self.databases = root / "databases"
         self.fails, self.unread, self.size = root / "fails", root / "unread", root / "size"
-        self.size.write_text("1")
+        self.size.write_text("{}")
         self._programs(root / "bin", monkeypatch)
         self.settings = self.other_settings()
         for folder in (self.databases, self.settings.place, self.settings.data, self.settings.manifests):
@@ -108,7 +114,7 @@ class World:
         self.entry("service-backup", ["programs-backup"], ["."])
         self.version("mlflow", "3.17.2")
         monkeypatch.setattr(restic, "RESTIC", str(root / "bin" / "restic"))
-        monkeypatch.setattr(restore, "SYSTEMD", root / "systemd")
+        monkeypatch.setattr(services, "SYSTEMD", root / "systemd")
         monkeypatch.setattr(Settings, "user", lambda settings, service: getpass.getuser() if service else "root")
 
     def other_settings(self, **changes: object) -> Settings:
@@ -163,6 +169,18 @@ class World:
             (folder / name).write_text(text.format(**values) if name != "setpriv" else text)
             (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def damaged(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Return a host with one backup, whose data is damaged then."""
+    world = World(root, monkeypatch)
+    job.initialise(world.settings)
+    job.back_up(world.settings, lambda _step, percent=None: None)
+    (world.databases / "mlflow").write_text("damaged")
+    (world.timer / "file").write_text("damaged")
+    (world.timer / "later").write_text("made after the backup")
+    shutil.rmtree(world.artifacts)
+    return world
 
 
 def inventory_of(world: World) -> inventory.Inventory:

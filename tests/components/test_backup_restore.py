@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from components.backup.programs.backup_agent import inventory, job, restore
+from components.backup.programs.backup_agent import exchange, inventory, job, restore
 from components.backup.programs.backup_agent.errors import AgentError
 from components.backup.programs.backup_agent.restore import Request
-from tests.components.backup_world import World
+from tests.components.backup_world import World, damaged
 
 
 def _quiet(_step: str, percent: float | None = None) -> None:
@@ -21,15 +21,7 @@ def _quiet(_step: str, percent: float | None = None) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """A host with one backup, whose data is damaged then."""
-    world = World(tmp_path, monkeypatch)
-    job.initialise(world.settings)
-    job.back_up(world.settings, _quiet)
-    (world.databases / "mlflow").write_text("damaged")
-    (world.timer / "file").write_text("damaged")
-    (world.timer / "later").write_text("made after the backup")
-    shutil.rmtree(world.artifacts)
-    return world
+    return damaged(tmp_path, monkeypatch)
 
 
 def _refusal(world: World, request: Request = Request()) -> AgentError:  # noqa: B008  # it is immutable
@@ -101,13 +93,18 @@ def test_what_was_cut_short_is_done_by_running_it_again(world: World, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(restore, "_swap", die)
+        patch.setattr(exchange, "swap", die)
         with pytest.raises(KeyboardInterrupt):
             restore.restore(world.settings, Request(), _quiet)
     (world.databases / "terrace_restored").write_text("left by a restore that was killed")
     restore.restore(world.settings, Request(), _quiet)
     assert (world.artifacts / "file").read_text() == "file of artifact_folder-mlflow"
     assert sorted(one.name for one in world.databases.iterdir()) == ["feast", "mlflow"]
+
+
+def test_a_folder_that_is_a_mount_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restore.os.path, "ismount", lambda path: str(path) == str(world.timer))
+    assert f"{world.timer} is a mount" in str(_refusal(world))
 
 
 def test_a_dump_that_cannot_be_read_leaves_the_old_database(world: World) -> None:
@@ -170,7 +167,7 @@ def _later(world: World) -> Request:
 
 
 def _full(world: World) -> Request:
-    world.size.write_text(str(2**60))
+    world.size.write_text(json.dumps({"mlflow.dump": 2**60}))
     return Request()
 
 
@@ -214,6 +211,28 @@ def _postgres(world: World) -> Request:
 def test_it_is_refused_before_anything_is_touched(world: World, arrange: Callable[[World], Request], what: str) -> None:
     request = arrange(world)
     assert what in str(_refusal(world, request))
+
+
+def test_each_disk_needs_space_for_what_comes_onto_it_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    (world.settings.manifests / "service-timer.json").unlink()  # its folder is left out, however large
+    moved = world.root / "second" / world.artifacts.name
+    note = world.settings.manifests / f"{world.artifacts.name}.json"
+    note.write_text(note.read_text().replace(str(world.artifacts), str(moved)))
+    disks = {world.settings.data: (1, 10), moved.parent: (2, 100)}
+    monkeypatch.setattr(restore, "_disk", disks.__getitem__)
+    sizes = {"mlflow.dump": 6, "feast.dump": 4, "artifact_folder-mlflow/": 100, "service-timer/": 1000}
+    world.size.write_text(json.dumps(sizes))
+    restore.make_plan(world.settings, Request())
+    for more in ("feast.dump", "artifact_folder-mlflow/"):
+        world.size.write_text(json.dumps(sizes | {more: sizes[more] + 1}))
+        with pytest.raises(AgentError, match="the disk is too full to restore") as raised:
+            restore.make_plan(world.settings, Request())
+        place = world.settings.data if more == "feast.dump" else moved.parent
+        assert f"beside {place}" in raised.value.why
+
+
+def test_the_disk_of_a_folder_to_be_is_that_of_what_is_there(tmp_path: Path) -> None:
+    assert restore._disk(tmp_path / "not" / "yet")[0] == tmp_path.stat().st_dev
 
 
 def test_files_of_users_that_are_not_here_become_roots(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

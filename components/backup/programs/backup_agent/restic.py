@@ -121,9 +121,21 @@ class Repository:
         """Return how much space (bytes) the repository takes."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
-    def restore_size(self, snapshot: str) -> int:
-        """Return how much space (bytes) the files of a snapshot take."""
-        return int(json.loads(self._run("stats", "--json", "--mode=restore-size", snapshot))["total_size"])
+    def sizes(self, snapshot: str, folders: Iterable[str]) -> dict[str, int]:
+        """Return how much space (bytes) the files of each of these folders of a snapshot take."""
+        sizes = dict.fromkeys(folders, 0)
+        said: list[str] = []
+        with self._start("ls", "--json", "--recursive", snapshot, *sizes, errors=subprocess.STDOUT) as process:
+            for line in process.stdout or ():
+                if not line.startswith("{"):
+                    said.append(line)
+                    continue
+                node = json.loads(line)
+                for folder in sizes if node.get("type") == "file" else ():
+                    sizes[folder] += node.get("size", 0) if node["path"].startswith(f"{folder}/") else 0
+        if process.returncode != 0:
+            raise self._failure("ls", "".join(said))
+        return sizes
 
     def read(self, snapshot: str, path: str) -> str:
         """Return a text file of a snapshot."""

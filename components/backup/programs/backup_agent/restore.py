@@ -1,7 +1,8 @@
 """Brings a backup back. Everything that can be refused is, before anything is touched.
 
 New files and databases are put together beside the old ones and take their places at once, so each is either the old
-or the new one whenever this is killed; running it again does it all again.
+or the new one whenever this is killed; running it again does it all again. On a file system that can't exchange two
+folders, as NFS, a folder may be missing then: the old one lies beside, and running it again brings that back first.
 """
 
 from __future__ import annotations
@@ -9,13 +10,11 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import inventory
+from . import exchange, inventory, services
 from .databases import Server
 from .errors import AgentError
 from .inventory import Folder, Inventory
@@ -24,7 +23,7 @@ from .records import Records
 from .restic import Repository, WrongPassword
 from .settings import Settings
 
-SYSTEMD = Path("/run/systemd/system")
+OLD = "old"  # beside the new folder, what it takes the place of
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,7 @@ def make_plan(settings: Settings, request: Request) -> Plan:
         ),
         tuple(sorted(grown)),
     )
+    _check_mounts(plan)
     _check_space(settings, plan)
     return plan
 
@@ -183,13 +183,30 @@ def _unreadable(why: str) -> AgentError:
     return AgentError("this platform can't read that backup", why=why, fix=fix, refused=True)
 
 
+def _check_mounts(plan: Plan) -> None:
+    mounts = [folder.path for folder in plan.folders.values() if os.path.ismount(folder.path)]
+    if mounts:
+        fix = "Unmount it, restore, and move what is in its folder then onto the disk before you mount that again."
+        raise AgentError(f"{mounts[0]} is a mount, whose place nothing can take", fix=fix, refused=True)
+
+
 def _check_space(settings: Settings, plan: Plan) -> None:
-    """Check that the new files fit beside the old ones; on one disk all of them are counted."""
-    needed = plan.repository.restore_size(plan.snapshot["id"])
-    free = shutil.disk_usage(settings.data).free
-    if needed > free:
-        why = f"{needed / 2**30:.1f} GiB are needed beside what is there, {free / 2**30:.1f} GiB are free"
-        raise AgentError("the disk is too full to restore", why=why, fix="Make space.", refused=True)
+    """Check that what is brought back fits beside what is there, on each disk."""
+    places = {plan.root: settings.data}
+    places |= {saved: _beside(folder).parent for saved, folder in plan.folders.items()}
+    needed: dict[int, int] = {}
+    for saved, size in plan.repository.sizes(plan.snapshot["id"], places).items():
+        disk, space = _disk(places[saved])
+        needed[disk] = needed.get(disk, 0) + size
+        if needed[disk] > space:
+            why = f"{needed[disk] / 2**30:.1f} GiB are needed beside {places[saved]}, {space / 2**30:.1f} GiB are free"
+            raise AgentError("the disk is too full to restore", why=why, fix="Make space.", refused=True)
+
+
+def _disk(folder: Path) -> tuple[int, int]:
+    """Return the number of the disk that the folder is on, or will be, and how much (bytes) is free there."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return there.stat().st_dev, shutil.disk_usage(there).free
 
 
 def restore(settings: Settings, request: Request, say: Say) -> dict[str, Any]:
@@ -200,6 +217,8 @@ def restore(settings: Settings, request: Request, say: Say) -> dict[str, Any]:
     """
     with Records(settings).alone():
         plan = make_plan(settings, request)
+        for folder in plan.folders.values():
+            exchange.bring_back(Path(folder.path), _beside(folder) / OLD)
         dumps = settings.data / "restore"
         _empty(dumps)
         say("reading")
@@ -212,23 +231,25 @@ def restore(settings: Settings, request: Request, say: Say) -> dict[str, Any]:
             _give(settings, new, plan.saved)
         try:
             _replace(settings, plan, dumps, say)
-        except AgentError as error:
-            fix = f"{error.fix} Services are stopped: restore again, or start them as they are: terrace up".strip()
-            raise AgentError(error.what, why=error.why, fix=fix) from None
+        except (AgentError, OSError) as error:
+            problem = error if isinstance(error, AgentError) else AgentError("the restore failed", why=str(error))
+            fix = f"{problem.fix} Services are stopped: restore again, or start them as they are: terrace up".strip()
+            raise AgentError(problem.what, why=problem.why, fix=fix) from None
         shutil.rmtree(dumps)
         return plan.document()
 
 
 def _replace(settings: Settings, plan: Plan, dumps: Path, say: Say) -> None:
     say("stopping services")
-    _stop_services(settings)
+    services.stop(settings)
     server = Server.as_owner(settings)
     for name in plan.databases:
         say(f"database {name}")
         server.restore(name, Path(f"{dumps}{plan.root}/{name}.dump"))
     for saved, folder in plan.folders.items():
         say(f"files {folder.path}")
-        _swap(folder, Path(f"{_beside(folder)}{saved}"))
+        exchange.swap(Path(folder.path), Path(f"{_beside(folder)}{saved}"), _beside(folder) / OLD)
+        shutil.rmtree(_beside(folder))
     inventory.note_versions(settings, plan.saved.versions)
 
 
@@ -263,46 +284,3 @@ def _number(settings: Settings, name: str, saved: Inventory) -> int:
         return pwd.getpwnam(here).pw_uid
     except KeyError:
         return 0
-
-
-def _swap(folder: Folder, new: Path) -> None:
-    old = _beside(folder) / "old"
-    if Path(folder.path).exists():
-        Path(folder.path).rename(old)
-    new.rename(folder.path)
-    shutil.rmtree(_beside(folder))
-
-
-def _stop_services(settings: Settings) -> None:
-    """Stop all that may hold data, and let the next `up` prepare and start it anew: its marks and stamps go."""
-    kept = {f"service-{name}" for name in (settings.service, settings.database_service)}
-    everything = inventory.entries(settings).items()
-    stopped = {name: entry for name, entry in everything if entry["programs"] and name not in kept}
-    for name in stopped:
-        (settings.manifests / f"{name}.converged").unlink(missing_ok=True)
-        shutil.rmtree(settings.software / name.removeprefix("service-") / "setup", ignore_errors=True)
-    for mark in settings.manifests.glob("postgres_database-*.converged"):
-        mark.unlink()  # a database that is made anew lets in its owner alone, until its role has run again
-    programs = [program for entry in stopped.values() for program in entry["programs"]]
-    done = subprocess.run(_stop_command(settings, programs), capture_output=True, text=True, check=False)
-    running = _running(settings, programs)
-    if running:
-        raise AgentError(f"{', '.join(running)} did not stop", why=(done.stderr or done.stdout).strip())
-
-
-def _stop_command(settings: Settings, programs: Iterable[str]) -> list[str]:
-    if SYSTEMD.is_dir():
-        return ["systemctl", "stop", *(f"{program}.service" for program in programs)]
-    return ["supervisorctl", "-c", str(settings.configuration / "supervisor" / "supervisord.conf"), "stop", *programs]
-
-
-def _running(settings: Settings, programs: Iterable[str]) -> list[str]:
-    if SYSTEMD.is_dir():
-        asked = [(name, ["systemctl", "is-active", "--quiet", f"{name}.service"]) for name in programs]
-    else:
-        supervisor = str(settings.configuration / "supervisor" / "supervisord.conf")
-        asked = [(name, ["supervisorctl", "-c", supervisor, "status", name]) for name in programs]
-    # Both answer 0 for a program that runs.
-    return [
-        name for name, command in asked if subprocess.run(command, capture_output=True, check=False).returncode == 0
-    ]
