@@ -45,7 +45,7 @@ elif command == "backup":
     if Path("{unread}").exists():
         print(json.dumps(dict(message_type="error", item=Path("{unread}").read_text())))
     print(json.dumps(dict(message_type="status", percent_done=0.5)))
-    print(json.dumps(dict(message_type="summary", snapshot_id=name[:8], total_bytes_processed=5, data_added=3)))
+    print(json.dumps(dict(message_type="summary", snapshot_id=name, total_bytes_processed=5, data_added=3)))
 elif command == "forget":
     for record in records[:-int(options["keep-last"])]: shutil.rmtree(snapshots / record["id"])
 elif command == "snapshots":

@@ -14,7 +14,6 @@ from components.backup.programs.backup_agent import __main__ as command_line
 from components.backup.programs.backup_agent import job
 from components.backup.programs.backup_agent.errors import AgentError
 from components.backup.programs.backup_agent.records import Records
-from components.backup.programs.backup_agent.restic import Repository
 from tests.components.backup_world import World, inventory_of
 
 
@@ -134,9 +133,10 @@ def test_a_new_password_takes_the_place_of_the_old_one(world: World) -> None:
 
 def test_a_change_of_password_that_was_cut_short_is_finished(world: World) -> None:
     path = job.initialise(world.settings)
-    Repository(Path(path), "pass", world.settings.data / "cache").change_password("new")
+    Path(path, "config").write_text(json.dumps(["pass", "new"]))  # killed before the old one was removed
     world.settings = world.other_settings(password="new")
     job.initialise(world.settings)
+    assert json.loads(Path(path, "config").read_text()) == ["new"]
     assert Records(world.settings).repository() == {
         "place": str(world.settings.place),
         "name": Path(path).name,

@@ -59,6 +59,13 @@ def test_a_failure_is_shown_beside_the_last_success() -> None:
         assert f"terrace_backup_{line}\n" in page
 
 
+def test_a_success_of_which_nothing_is_known_leaves_out_what_lacks() -> None:
+    page = service.page(NEVER | {"started": 10, "ended": 20, "succeeded": 20, "size": 7})
+    assert "terrace_backup_kept 0\n" in page
+    assert "size_bytes 0" not in page
+    assert "duration_seconds" not in page
+
+
 def test_one_that_failed_at_first_is_shown_without_a_success() -> None:
     page = service.page(NEVER | {"started": 1, "ended": 2, "error": "x"})
     assert "last_run_succeeded 0" in page

@@ -18,6 +18,8 @@ from .settings import Settings
 
 Say = Callable[..., None]
 
+SHORT = 8  # characters of a snapshot's short id; a summary has the whole one from restic 0.15 on
+
 
 def initialise(settings: Settings) -> str:
     """Make the repository the first time, and let a changed password open it; return its folder.
@@ -44,7 +46,7 @@ def initialise(settings: Settings) -> str:
 def _change_password(repository: Repository, password: str) -> Repository:
     changed = Repository(repository.path, password, repository.cache)
     try:
-        changed.snapshots()  # an earlier run may have been cut short after the change
+        changed.remove_other_keys()  # an earlier run may have been cut short after the new one was added
     except WrongPassword:
         return repository.change_password(password)
     return changed
@@ -103,16 +105,17 @@ def _back_up(settings: Settings, repository: Repository, records: Records, say: 
     repository.forget(settings.keep)
     say("check")
     repository.check()
+    name = summary["snapshot_id"][:SHORT]
     known = records.attempts()["backups"] | {
-        summary["snapshot_id"]: {
+        name: {
             "bytes": summary["total_bytes_processed"],
             "added_bytes": summary["data_added"],
             "seconds": round(time.time() - started, 1),
         }
     }
     kept = {snapshot["short_id"] for snapshot in repository.snapshots()}
-    records.succeed({name: one for name, one in known.items() if name in kept}, repository.size())
-    return {"id": summary["snapshot_id"], "repository": str(repository.path), **known[summary["snapshot_id"]]}
+    records.succeed({one: about for one, about in known.items() if one in kept}, repository.size())
+    return {"id": name, "repository": str(repository.path), **known[name]}
 
 
 def _stage(settings: Settings, say: Say) -> inventory.Inventory:

@@ -67,10 +67,18 @@ class Repository:
             file.flush()
             self._run("key", "add", f"--new-password-file={file.name}")
         changed = Repository(self.path, password, self.cache)
-        for key in json.loads(changed._run("key", "list", "--json")):
-            if not key["current"]:
-                changed._run("key", "remove", key["id"])
+        changed.remove_other_keys()
         return changed
+
+    def remove_other_keys(self) -> None:
+        """Let the repository be opened by no other password than this one.
+
+        Raises:
+            WrongPassword: This one doesn't open it.
+        """
+        for key in json.loads(self._run("key", "list", "--json")):
+            if not key["current"]:
+                self._run("key", "remove", key["id"])
 
     def backup(
         self, paths: Sequence[str], leave_out: Iterable[str], host: str, on_percent: Callable[[float], None]

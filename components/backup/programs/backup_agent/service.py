@@ -52,10 +52,10 @@ def page(attempts: dict[str, Any]) -> str:
     if attempts["error"] or attempts["succeeded"]:
         values["last_run_succeeded"] = 0 if attempts["error"] else 1
     if attempts["succeeded"]:
-        last = list(attempts["backups"].values())[-1]
         values["last_success_timestamp_seconds"] = attempts["succeeded"]
-        values["duration_seconds"] = last["seconds"]
-        values["size_bytes"] = last["bytes"]
+        for last in list(attempts["backups"].values())[-1:]:
+            values["duration_seconds"] = last["seconds"]
+            values["size_bytes"] = last["bytes"]
         values["repository_bytes"] = attempts["size"]
         values["kept"] = len(attempts["backups"])
     return "".join(
