@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,11 @@ def role(name: str, given: dict[str, Any]) -> Templar:
     return Templar(loader=loader, variables=own | given)
 
 
+def rendered(templar: Templar, name: str, template: str) -> Any:
+    """Return what one of a role's templates becomes."""
+    return templar.template(trust_as_template((ROLES / name / "templates" / template).read_text(encoding="utf-8")))
+
+
 def worked_out(templar: Templar, expression: str) -> Any:
     return templar.template(trust_as_template("{{ " + expression + " }}"))
 
@@ -80,8 +87,7 @@ def task(name: str, file: str, title: str) -> dict[str, Any]:
 
 
 def test_the_firewalls_rules_hold_numbers_so_that_they_load_whoever_goes() -> None:
-    template = (ROLES / "firewall" / "templates" / "rules.nft.j2").read_text(encoding="utf-8")
-    rules = firewall(ACCOUNTS).template(trust_as_template(template))
+    rules = rendered(firewall(ACCOUNTS), "firewall", "rules.nft.j2")
     assert [line.strip() for line in rules.splitlines() if "skuid" in line] == [
         "meta skuid { 0, 1001 } accept",
         "tcp dport 15000 meta skuid { 996, 997 } accept",
@@ -102,3 +108,61 @@ def test_the_firewalls_table_comes_back_with_whatever_flushes_it() -> None:
     assert f"ExecReload={start}" in unit
     assert {"PartOf=nftables.service", "ReloadPropagatedFrom=nftables.service"} <= set(unit)
     assert "WantedBy=multi-user.target nftables.service" in unit
+
+
+@pytest.mark.parametrize(
+    ("packages", "ours"), [("sudo\nunattended-upgrades\n", True), ("sudo\n", False), (None, False)]
+)
+def test_updates_that_are_not_wanted_any_more_are_switched_off(packages: str | None, ours: bool) -> None:
+    """The package installs updates by itself, unless it is told not to: without the file it goes on."""
+    found = {} if packages is None else {"content": base64.b64encode(packages.encode()).decode()}
+    given = {"hardening_packages": found, "hardening_security_updates": False, "terrace_environment": "case"}
+    templar = role("hardening", given)
+    told = rendered(templar, "hardening", "updates.conf.j2")
+    assert 'APT::Periodic::Unattended-Upgrade "0";' in told
+    assert task("hardening", "main.yml", "Let them install themselves no more")["when"] == (
+        "not hardening_security_updates"
+    )
+    wanted = [
+        task("hardening", "no_updates.yml", title)["when"]
+        for title in ("Switch off what came with the environment", "Leave the machine's own to the machine")
+    ]
+    assert [worked_out(templar, when) for when in wanted] == [ours, not ours]
+
+
+@pytest.mark.parametrize(
+    ("shell", "keys", "counts"),
+    [
+        ("/bin/bash", "ssh-ed25519 AAAAC3Nz ann@laptop", True),
+        ("", '# a comment\n  from="10.0.0.0/8",no-pty sk-ssh-ed25519@openssh.com AAAAGnNr ann', True),
+        ("/usr/bin/zsh", "# ssh-ed25519 AAAAC3Nz ann@laptop\n\n", False),
+        ("/bin/bash", "to be done", False),
+        ("/usr/sbin/nologin", "ssh-ed25519 AAAAC3Nz ann@laptop", False),
+        ("/bin/false", "ecdsa-sha2-nistp256 AAAAE2Vj ann@laptop", False),
+        ("/bin/bash", None, False),
+    ],
+)
+def test_who_could_log_in_has_a_shell_and_a_key(tmp_path: Path, shell: str, keys: str | None, counts: bool) -> None:
+    if keys is not None:
+        (tmp_path / ".ssh").mkdir()
+        (tmp_path / ".ssh" / "authorized_keys").write_text(keys, encoding="utf-8")
+    lines = [f"ann:x:1001:1001::{tmp_path}:{shell}", "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin"]
+    templar = role("hardening", {"hardening_accounts": {"stdout_lines": lines}})
+    look = task("hardening", "ssh.yml", "Look who could log in with a key")["ansible.builtin.command"]
+    done = subprocess.run(
+        templar.template(trust_as_template(look["argv"])), capture_output=True, text=True, check=False
+    )
+    assert (done.stdout != "", done.stderr) == (counts, "")
+
+
+def test_settings_that_the_ssh_server_does_not_take_give_way_to_those_of_before() -> None:
+    tasks = task("hardening", "ssh.yml", "Tell the SSH server")["rescue"]
+    restored = {"terrace_environment": "case", "hardening_ssh_before": {"content": base64.b64encode(b"held").decode()}}
+    first = {"terrace_environment": "case", "hardening_ssh_before": {"failed": False}}
+    done = [
+        [one["name"] for one in tasks[:-1] if worked_out(role("hardening", given), one["when"])]
+        for given in (restored, first)
+    ]
+    assert done == [["Bring back its settings of before"], ["Take its settings back"]]
+    (file,) = tasks[0]["terrace_files"]["files"]
+    assert role("hardening", restored).template(trust_as_template(file["content"])) == "held"
