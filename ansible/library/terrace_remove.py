@@ -20,7 +20,7 @@ short_description: Remove what the manifest lists
 description:
   - Stops the programs that an entry of the manifest lists, removes their files, users, and nftables tables, brings back
     what terrace_machine changed, and forgets the entry.
-  - A user whose data is kept stays, so that its files keep an owner.
+  - A user whose data is kept stays, so that its files keep an owner. The home of one who goes is shut, root's then.
 options:
   environment: {description: The environment., type: str, required: true}
   entry: {description: Name of one entry; all of them when empty., type: str, default: ""}
@@ -93,9 +93,18 @@ def _remove_path(path: str) -> None:
 
 def _remove_user(name: str) -> None:
     if _run("id", "-u", name).returncode == 0:
+        user = pwd.getpwnam(name)
         _run("userdel", name)
+        _shut_home(Path(user.pw_dir), user.pw_uid)
     if _run("getent", "group", name).returncode == 0:
         _run("groupdel", name)
+
+
+def _shut_home(home: Path, uid: int) -> None:
+    """Let nobody into the home that an account leaves: its number will be somebody else's."""
+    if home.is_dir() and not home.is_symlink() and home.stat().st_uid == uid:
+        os.chown(home, 0, 0)
+        home.chmod(0o700)
 
 
 def _restore(note: Path) -> None:

@@ -166,3 +166,26 @@ def test_settings_that_the_ssh_server_does_not_take_give_way_to_those_of_before(
     assert done == [["Bring back its settings of before"], ["Take its settings back"]]
     (file,) = tasks[0]["terrace_files"]["files"]
     assert role("hardening", restored).template(trust_as_template(file["content"])) == "held"
+
+
+@pytest.mark.parametrize(
+    ("home", "keys", "given"),
+    [(0, 1001, True), (1002, 1001, False), (0, 1002, False), (0, 0, False), (0, None, False), (None, None, False)],
+)
+def test_an_admin_who_is_back_has_what_was_theirs(home: int | None, keys: int | None, given: bool) -> None:
+    """The account is number 1002 now; the home that was shut is root's, and its keys' folder has the former number."""
+    shut, before = (
+        {"stat": {"exists": False} if uid is None else {"exists": True, "uid": uid}} for uid in (home, keys)
+    )
+    made = {"uid": 1002, "group": 1003}
+    variables = {"terrace_instance": "ann", "users_shut": shut, "users_before": before, "users_made": made}
+    templar = role("users", variables | {"ansible_check_mode": False})
+    give = task("users", "main.yml", "Give what is in there back")
+    assert all(worked_out(templar, when) for when in give["when"]) is given
+    if given:
+        words = give["ansible.builtin.command"]["argv"][-3:]
+        assert [templar.template(trust_as_template(word)) for word in words] == [
+            "--from=1001",
+            "1002:1003",
+            "/home/ann",
+        ]
