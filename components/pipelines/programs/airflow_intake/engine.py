@@ -240,10 +240,8 @@ class AirflowEngine:
         """Return the note of a run that Airflow is to end now; None when it may go on."""
         if attempt.stop.is_set():
             return CANCELLED
-        run = attempt.run
-        if (
-            now() - (run.started or run.created)
-        ).total_seconds() <= attempt.definition.timeout + GIVEN_UP_AFTER_SECONDS:
+        run, limit = attempt.run, attempt.definition.timeout + GIVEN_UP_AFTER_SECONDS
+        if (now() - (run.started or run.created)).total_seconds() <= limit:
             return None
         return PAUSED if self._watch.dags.get(run.pipeline, {}).get("is_paused") else OVERDUE
 
