@@ -43,6 +43,8 @@ FIXED: Mapping[str, dict[str, object]] = {
         "print_stats_interval": 0,
         "refresh_interval": 1,
     },
+    # A browser logs in anew by itself, as long as it knows the password (seconds).
+    "api_auth": {"jwt_expiration_time": 3600},
     "database": {"sql_alchemy_max_overflow": 5, "sql_alchemy_pool_size": 3},
     "logging": {
         "base_log_folder": "$(DATA)/logs",

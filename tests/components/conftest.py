@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from components.pipelines.programs.airflow_intake import engine, watch
+from tests.components.played_airflow import Intake
 from tests.components.timer_server import InProcess, Server
 
 
@@ -25,3 +27,15 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server = InProcess(tmp_path)
     yield server
     server.stop()
+
+
+@pytest.fixture
+def intake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Intake]:
+    """The service before a played Airflow, which is asked more often than a real one."""
+    monkeypatch.setattr(engine, "FOLLOW_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.1)
+    server = Intake(tmp_path / "intake")
+    server.start()
+    yield server
+    server.stop()
+    server.airflow.close()

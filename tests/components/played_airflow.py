@@ -62,6 +62,7 @@ class PlayedAirflow:
         self.health: dict[str, Any] = dict(HEALTHY)
         self.paused = False
         self.reads = True
+        self.stuck = False
         self.runs: dict[tuple[str, str], DagRun] = {}
         self.settings: Settings | None = None
         self._server = uvicorn.Server(uvicorn.Config(self._app(), port=self.port, log_config=None))
@@ -173,7 +174,7 @@ class PlayedAirflow:
         tags = [{"name": f"bundle:{self._call(dag_id)['digest']}"}] if there and self.reads else []
         return {
             "dag_id": dag_id,
-            "is_stale": not there,
+            "is_stale": not there and not self.stuck,
             "is_paused": self.paused,
             "tags": tags,
             "next_dagrun_run_after": "2030-01-01T00:00:00Z",

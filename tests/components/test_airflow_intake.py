@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import urllib.error
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,22 +27,6 @@ RETRIED = (
     "import os, pathlib, sys; mark = pathlib.Path(os.environ['PIPELINE_RUN_DIR'], 'mark');"
     "done = mark.exists(); mark.touch(); print('again' if done else 'first'); sys.exit(0 if done else 3)"
 )
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask the played Airflow more often than a real one is asked."""
-    monkeypatch.setattr(engine, "FOLLOW_SECONDS", 0.05)
-    monkeypatch.setattr(engine, "LOOK_SECONDS", 0.1)
-
-
-@pytest.fixture
-def intake(tmp_path: Path) -> Iterator[Intake]:
-    server = Intake(tmp_path / "intake")
-    server.start()
-    yield server
-    server.stop()
-    server.airflow.close()
 
 
 def test_a_run_is_airflows_and_looks_like_any_other(intake: Intake, tmp_path: Path) -> None:
@@ -108,16 +91,6 @@ def _processes_of(run: str) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def test_a_run_that_airflow_began_by_itself_is_followed(intake: Intake, tmp_path: Path) -> None:
-    intake.client.put("each-hour", project(tmp_path / "p", "each-hour", {"name": "a", "command": ["true"]}))
-    intake.airflow.begin("each-hour", "scheduled__2026-11-24T13:00:00+00:00", "scheduled")
-    wait_for(lambda: any(run.ended for run in intake.client.runs("each-hour")))
-    (run,) = intake.client.runs("each-hour")
-    assert (run.id, run.trigger) == ("each-hour-scheduled-2026-11-24t13-00-00-00-00", "schedule")
-    assert run.state == "succeeded"
-    assert intake.metric('terrace_pipeline_last_scheduled_run_succeeded{pipeline="each-hour"}') == 1
 
 
 def test_a_run_goes_on_while_the_service_is_away(intake: Intake, tmp_path: Path) -> None:
@@ -243,6 +216,7 @@ def test_airflow_reads_a_schedule_as_the_small_scheduler_does(schedule: str) -> 
 def test_a_runs_id_is_plain() -> None:
     assert run_id("flights", "flights-20261124t130000-abcdef") == "flights-20261124t130000-abcdef"
     assert run_id("flights", "manual__2026-11-24T13:00:00+00:00") == "flights-manual-2026-11-24t13-00-00-00-00"
+    assert len(run_id("flights", "x" * 250)) < 110
 
 
 def test_no_more_workers_than_cores() -> None:

@@ -22,7 +22,7 @@ from airflow.configuration import conf
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from ..timer.people import People
+from ..timer.people import People, mark
 from ..timer.settings import Settings
 
 # What each right is in Airflow. The account of projects is its administrator: it deletes what is no longer kept.
@@ -50,9 +50,17 @@ class PeopleAuthManager(SimpleAuthManager):  # type: ignore[misc]
         """Return who a token was given to, with the rights of this moment.
 
         Raises:
-            ValueError: There is no such account any more.
+            ValueError: There is no such account any more, or it has another password.
+            KeyError: The token doesn't say for which password it was given.
         """
-        return self._user(token["sub"])
+        user = self._user(token["sub"])
+        if not hmac.compare_digest(token["password_mark"], self._mark(user)):
+            raise ValueError(f"the account '{user.username}' has another password")
+        return user
+
+    def serialize_user(self, user: SimpleAuthManagerUser) -> dict[str, Any]:
+        """Return what a token says: whose it is, and for which password it was given."""
+        return {"sub": user.username, "password_mark": self._mark(user)}
 
     def is_authorized_dag(
         self, *, method: str, user: SimpleAuthManagerUser, access_entity: Any = None, details: Any = None
@@ -78,6 +86,9 @@ class PeopleAuthManager(SimpleAuthManager):  # type: ignore[misc]
         if right is None:
             raise ValueError(f"there is no account '{name}'")
         return SimpleAuthManagerUser(username=name, role=ROLES[right])
+
+    def _mark(self, user: SimpleAuthManagerUser) -> str:
+        return mark(self._expected) if user.username == self._account else self._people.mark_of(user.username)
 
     def _entered(self, given: bytes) -> SimpleAuthManagerUser:
         """Return whose ``name:password`` is given.

@@ -15,11 +15,8 @@ from ..timer.definition import StepDefinition
 from ..timer.records import Run
 from ..timer.runner import LONGEST_PAUSE_SECONDS
 from ..timer.settings import Settings
-from .names import ENVIRONMENT, TAG, cron_text, run_id
+from .names import ENVIRONMENT, OVERTIME_SECONDS, TAG, cron_text, run_id
 from .steps import StepFailed, Task, bundle, carry_out, definition_of
-
-# The tasks keep the time of the run themselves; Airflow ends what fails to (seconds).
-OVERTIME_SECONDS = 60
 
 
 class StepOperator(BaseOperator):  # type: ignore[misc]

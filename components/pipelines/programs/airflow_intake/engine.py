@@ -18,16 +18,18 @@ from ..timer.records import Run, now
 from ..timer.service import Service
 from . import names
 from .client import AirflowClient, AirflowError
-from .states import CANCELLED, finish, take_over
+from .states import CANCELLED, OVERDUE, PAUSED, finish, take_over
 from .steps import note_of
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
-# How often Airflow is asked: of a run that goes on, and of everything else (seconds).
-FOLLOW_SECONDS, LOOK_SECONDS = 0.5, 3.0
+# How often Airflow is asked of a run that goes on (seconds).
+FOLLOW_SECONDS = 0.5
 # How long Airflow may take to read a pipeline (seconds).
 READS_WITHIN_SECONDS = 120.0
-LATEST_RUNS = 50
+# How long after the time that a run may take it is given up: Airflow's own limit comes before (seconds).
+GIVEN_UP_AFTER_SECONDS = 2 * names.OVERTIME_SECONDS
 DAG_FILE = '''"""Made from the bundle of pipeline {name}, and made anew when that changes: an Airflow DAG."""
 
 from programs.airflow_intake.dags import pipeline
@@ -53,21 +55,25 @@ class AirflowEngine:
         self._client = client
         self._dags = dags
         self._logs = logs
-        self._ill = "Airflow has not answered yet"
-        self._known: dict[str, dict[str, Any]] = {}
+        self._watch = Watch(service, client)
         self._after: dict[str, datetime] = {}
-        self._watcher: asyncio.Task[None] | None = None
         dags.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def start(self) -> None:
         """Begin to watch Airflow."""
-        self._watcher = asyncio.create_task(self._watch())
+        self._watch.start()
 
     async def stop(self) -> None:
         """No longer watch it."""
-        if self._watcher:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+        await self._watch.stop()
+
+    async def catch_up(self, name: str) -> None:
+        """Take over the run of ``name`` that Airflow began and the watch hasn't seen yet.
+
+        Raises:
+            Refused: Airflow doesn't say whether there is one.
+        """
+        await self._watch.catch_up(name)
 
     async def set(self, name: str, expression: str | None, after: datetime) -> None:
         """Write the DAG of ``name``; its bundle says when it runs.
@@ -88,19 +94,23 @@ class AirflowEngine:
         try:
             await self._forgotten(name)
             await self._delete(f"/dags/{name}")
-        except AirflowError as error:
+        except (AirflowError, Refused) as error:
+            # It is still there, so it goes on.
+            self._write(name)
+            if isinstance(error, Refused):
+                raise
             raise Refused(503, f"Pipeline '{name}' can't be removed now", str(error), "Try again.") from None
-        self._known.pop(name, None)
+        self._watch.dags.pop(name, None)
         shutil.rmtree(self._logs / f"dag_id={name}", ignore_errors=True)
 
     def next(self, name: str) -> datetime | None:
         """Return when ``name`` runs next by itself."""
-        text = self._known.get(name, {}).get("next_dagrun_run_after")
+        text = self._watch.dags.get(name, {}).get("next_dagrun_run_after")
         return datetime.fromisoformat(text) if text else None
 
     def ill(self) -> str:
         """Return what is wrong with Airflow; empty when nothing is."""
-        return self._ill
+        return self._watch.ill
 
     async def carry_out(self, attempt: Attempt) -> None:
         """Have Airflow carry ``attempt.run`` out, and follow it to its end."""
@@ -127,7 +137,7 @@ class AirflowEngine:
             self._write(name)
         forgotten = []
         for each in old:
-            airflow_id = _airflow_id(self._service.store.runs[each])
+            airflow_id = names.airflow_id(self._service.store.runs[each])
             # One that Airflow still knows would be taken for a new one; it goes with the next run's end.
             with suppress(AirflowError):
                 await self._delete(f"/dags/{name}/dagRuns/{airflow_id}")
@@ -187,7 +197,7 @@ class AirflowEngine:
     async def _dag_run(self, run: Run) -> dict[str, Any] | None:
         """Return Airflow's run; None where there is none."""
         try:
-            return await self._client.ask("GET", f"/dags/{run.pipeline}/dagRuns/{_airflow_id(run)}")
+            return await self._client.ask("GET", f"/dags/{run.pipeline}/dagRuns/{names.airflow_id(run)}")
         except AirflowError as error:
             if error.status != 404:
                 raise
@@ -210,20 +220,30 @@ class AirflowEngine:
         return f"Airflow does not take the pipeline: {why}"
 
     async def _follow(self, attempt: Attempt) -> None:
-        """Bring the record up to date until Airflow's run has ended."""
+        """Bring the record up to date until Airflow's run has ended, and end it when it is due."""
         run, told = attempt.run, False
         while True:
             try:
-                if attempt.stop.is_set() and not told:
-                    body = {"state": "failed", "note": CANCELLED}
-                    await self._client.ask("PATCH", f"/dags/{run.pipeline}/dagRuns/{_airflow_id(run)}", body)
-                    told = True
                 if await self._look(run):
                     return
+                why = self._why_to_end(attempt)
+                if why and not told:
+                    body = {"state": "failed", "note": why}
+                    await self._client.ask("PATCH", f"/dags/{run.pipeline}/dagRuns/{names.airflow_id(run)}", body)
+                    told = True
             except AirflowError as error:
                 if not error.passing:
                     raise
             await asyncio.sleep(FOLLOW_SECONDS)
+
+    def _why_to_end(self, attempt: Attempt) -> str | None:
+        """Return the note of a run that Airflow is to end now; None when it may go on."""
+        if attempt.stop.is_set():
+            return CANCELLED
+        run, limit = attempt.run, attempt.definition.timeout + GIVEN_UP_AFTER_SECONDS
+        if (now() - (run.started or run.created)).total_seconds() <= limit:
+            return None
+        return PAUSED if self._watch.dags.get(run.pipeline, {}).get("is_paused") else OVERDUE
 
     async def _look(self, run: Run) -> bool:
         """Bring the record up to date, and tell whether the run has ended."""
@@ -232,7 +252,7 @@ class AirflowEngine:
             raise AirflowError(404, "Airflow no longer knows the run")
         if airflow["state"] == "queued":
             return False
-        path = f"/dags/{run.pipeline}/dagRuns/{_airflow_id(run)}/taskInstances"
+        path = f"/dags/{run.pipeline}/dagRuns/{names.airflow_id(run)}/taskInstances"
         answer = await self._client.ask("GET", path, limit=100)
         before = run.model_dump()
         folder = self._service.store.work_folder(run.id).parent
@@ -247,48 +267,3 @@ class AirflowEngine:
         if run.model_dump() != before:
             self._service.store.save_run(run)
         return False
-
-    async def _watch(self) -> None:
-        while True:
-            try:
-                self._ill = await self._health()
-                dags = await self._client.ask("GET", "/dags", limit=100)
-                self._known = {dag["dag_id"]: dag for dag in dags["dags"]}
-                runs = await self._client.ask("GET", "/dags/~/dagRuns", limit=LATEST_RUNS, order_by="-run_after")
-                for each in reversed(runs["dag_runs"]):
-                    self._adopt(each)
-            except AirflowError as error:
-                self._ill = str(error)
-            except Exception:
-                # An answer of a shape that isn't known must not end the watch.
-                logger.exception("Airflow's answer can't be read")
-            await asyncio.sleep(LOOK_SECONDS)
-
-    async def _health(self) -> str:
-        health = await self._client.ask("GET", "/monitor/health")
-        ill = [part for part in ("metadatabase", "scheduler", "dag_processor") if health[part]["status"] != "healthy"]
-        return f"Airflow says that this is not healthy: {', '.join(ill)}" if ill else ""
-
-    def _adopt(self, airflow: dict[str, Any]) -> None:
-        """Take over a run that Airflow began by itself, by schedule or from its own pages."""
-        name, store = airflow["dag_id"], self._service.store
-        record, run_id = store.pipelines.get(name), names.run_id(name, airflow["dag_run_id"])
-        if record is None or run_id in store.runs:
-            return
-        begun = airflow["start_date"] or airflow["queued_at"] or airflow["run_after"]
-        self._service.adopt(
-            Run(
-                id=run_id,
-                engine_id=airflow["dag_run_id"],
-                pipeline=name,
-                commit=record.commit,
-                digest=record.digest,
-                trigger="schedule" if airflow["run_type"] == "scheduled" else "request",
-                created=datetime.fromisoformat(begun),
-                started=datetime.fromisoformat(begun),
-            )
-        )
-
-
-def _airflow_id(run: Run) -> str:
-    return run.engine_id or run.id

@@ -11,6 +11,12 @@ from .steps import StepNote
 
 # The note of a DAG run that somebody asked to stop: Airflow itself knows but "failed".
 CANCELLED = "cancelled"
+# Those of runs that were given up, which wait where a pipeline is paused, and what is said of them.
+OVERDUE, PAUSED = "overdue", "paused"
+GIVEN_UP = {
+    OVERDUE: "Airflow did not end it in its time",
+    PAUSED: "Its pipeline was paused in Airflow until its time was over",
+}
 STATES: dict[str, StepState] = {"success": "succeeded", "upstream_failed": "skipped", "removed": "skipped"}
 UNDER_WAY = frozenset({"running", "restarting", "up_for_retry"})
 
@@ -74,6 +80,8 @@ def _how_it_ended(run: Run, airflow: Instance, preparation: StepNote | None) -> 
         return "succeeded", ""
     if airflow.get("note") == CANCELLED:
         return "cancelled", "It was stopped before its end"
+    if airflow.get("note") in GIVEN_UP:
+        return "lost", GIVEN_UP[airflow["note"]]
     if preparation and preparation.state in {"failed", "lost"}:
         return "failed", preparation.error or "Its environment can't be made"
     for step in run.steps:

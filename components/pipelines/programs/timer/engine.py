@@ -59,6 +59,9 @@ class Engine(Protocol):
     async def stop(self) -> None:
         """End; no run begins any more by itself."""
 
+    async def catch_up(self, name: str) -> None:
+        """Have the service adopt a run of ``name`` that has begun by itself: the pipeline is about to change."""
+
     async def set(self, name: str, expression: str | None, after: datetime) -> None:
         """Take pipeline ``name`` as the store has it, and schedule it; see :meth:`.scheduling.Schedule.set`."""
 

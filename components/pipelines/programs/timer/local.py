@@ -28,6 +28,9 @@ class LocalEngine:
         """End them."""
         self._schedule.stop()
 
+    async def catch_up(self, name: str) -> None:
+        """Do nothing: each run is begun by the service."""
+
     async def set(self, name: str, expression: str | None, after: datetime) -> None:
         """Schedule ``name``; see :meth:`.scheduling.Schedule.set`."""
         self._schedule.set(name, expression, after)

@@ -45,6 +45,7 @@ class Service:
         self._definitions: dict[str, PipelineDefinition] = {}
         self._active: dict[str, _Active] = {}
         self._changing = asyncio.Lock()
+        self._leaving = ""  # the pipeline that is being removed, of which no run begins any more
 
     async def start(self) -> None:
         """Put right what an abrupt end left behind, and begin the schedules."""
@@ -92,6 +93,8 @@ class Service:
             old = self._definitions.get(name)
             record = self.store.pipelines.get(name)
             changed = old is None or record is None or record.digest != digest
+            if record and changed:
+                await self._engine.catch_up(name)
             if record is None:
                 record = PipelineRecord(name=name, digest=digest, commit=commit)
             self.bundles.accept(unpacked, digest)
@@ -114,11 +117,16 @@ class Service:
         """
         async with self._changing:
             self._known(name)
+            await self._engine.catch_up(name)
             if name in self._active:
                 raise Refused(409, f"Pipeline '{name}' is running", fix="Cancel its run, or wait for its end.")
-            await self._engine.remove(name)
-            self._definitions.pop(name, None)
-            self.store.delete_pipeline(name)
+            self._leaving = name
+            try:
+                await self._engine.remove(name)
+                self._definitions.pop(name, None)
+                self.store.delete_pipeline(name)
+            finally:
+                self._leaving = ""
             await asyncio.to_thread(self.bundles.prune, self._digests_in_use())
 
     def run(self, name: str, trigger: Trigger = "request") -> Run:
@@ -130,6 +138,8 @@ class Service:
         record, definition = self._known(name), self._definitions.get(name)
         if definition is None:
             raise Refused(409, f"The bundle of pipeline '{name}' is damaged", fix="Send it again.")
+        if name == self._leaving:
+            raise Refused(409, f"Pipeline '{name}' is being removed")
         if name in self._active:
             raise Refused(
                 409,
@@ -152,7 +162,7 @@ class Service:
     def adopt(self, run: Run) -> None:
         """Follow a run that the engine began by itself, unless another run of its pipeline goes on."""
         definition = self._definitions.get(run.pipeline)
-        if definition and run.pipeline not in self._active:
+        if definition and run.pipeline not in self._active and run.pipeline != self._leaving:
             run.steps = [StepRun(name=step.name) for step in definition.steps]
             self.store.save_run(run)
             self._carry(run, definition)

@@ -63,9 +63,9 @@ class Store:
 
     def save_run(self, run: Run) -> None:
         """Keep ``run``; its folder is made when absent."""
-        self.runs[run.id] = run
         self.work_folder(run.id).mkdir(parents=True, exist_ok=True, mode=0o700)
         write_record(self._runs / run.id / "run.json", run)
+        self.runs[run.id] = run
 
     def runs_of(self, pipeline: str | None = None) -> list[Run]:
         """Return the runs (of ``pipeline``), the newest first."""

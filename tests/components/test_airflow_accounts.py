@@ -1,0 +1,96 @@
+"""What a token of Airflow's counts for. Airflow itself is played; tests/host/test_airflow.py asks a real one."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+PACKAGE = "components.pipelines.programs.airflow_intake"
+AUTH = "airflow.api_fastapi.auth.managers"
+PLAYED = {
+    "airflow.api_fastapi.app": {},
+    f"{AUTH}.base_auth_manager": {},
+    f"{AUTH}.models.resource_details": {},
+    f"{AUTH}.simple.simple_auth_manager": {"SimpleAuthManager": object},
+    f"{AUTH}.simple.user": {"SimpleAuthManagerUser": SimpleNamespace},
+    "airflow.api_fastapi.core_api.security": {},
+    "airflow.configuration": {},
+    "fastapi": {},
+    "fastapi.responses": {},
+}
+
+
+class Manager:
+    """The auth manager with one person, Ann."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._people = folder / "people.json"
+        self.give("first")
+        self._monkeypatch = monkeypatch
+        for name, content in PLAYED.items():
+            monkeypatch.setitem(sys.modules, name, MagicMock(**content))
+        monkeypatch.delitem(sys.modules, f"{PACKAGE}.accounts", raising=False)
+        self._module = importlib.import_module(f"{PACKAGE}.accounts")
+        # What was imported on played modules is nobody else's.
+        monkeypatch.setitem(sys.modules, f"{PACKAGE}.accounts", self._module)
+        settings = {"PORT": "1", "DATA": str(folder), "USER": "pipelines", "PEOPLE": str(self._people)}
+        for name, value in settings.items():
+            monkeypatch.setenv(f"TIMER_{name}", value)
+        self.begin("of-projects")
+
+    def give(self, password: str) -> None:
+        """Give Ann this password."""
+        digest = hashlib.sha256(f"salt:{password}".encode()).hexdigest()
+        account = {"name": "ann", "salt": "salt", "digest": digest, "right": "use"}
+        newer = self._people.with_suffix(".new")
+        newer.write_text(json.dumps([account]))
+        newer.replace(self._people)
+
+    def begin(self, password: str) -> None:
+        """Start Airflow's API server, with this password of projects."""
+        self._monkeypatch.setenv("TIMER_PASSWORD", password)
+        self.airflow: Any = self._module.PeopleAuthManager()
+        self.airflow.init()
+
+    def token(self, name: str) -> dict[str, Any]:
+        """Return what a token that ``name`` is given says."""
+        said: dict[str, Any] = self.airflow.serialize_user(SimpleNamespace(username=name))
+        return json.loads(json.dumps(said)) | {"exp": 1}
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manager:
+    return Manager(tmp_path, monkeypatch)
+
+
+def test_a_token_counts_until_there_is_another_password(manager: Manager) -> None:
+    token = manager.token("ann")
+    user = manager.airflow.deserialize_user(token)
+    assert (user.username, user.role) == ("ann", "USER")
+    manager.give("second")
+    with pytest.raises(ValueError, match="the account 'ann' has another password"):
+        manager.airflow.deserialize_user(token)
+    assert manager.airflow.deserialize_user(manager.token("ann")).username == "ann"
+
+
+def test_the_token_of_projects_goes_with_their_password(manager: Manager) -> None:
+    token = manager.token("pipelines")
+    manager.begin("of-projects")
+    assert manager.airflow.deserialize_user(token).role == "ADMIN"
+    manager.begin("another")
+    with pytest.raises(ValueError, match="another password"):
+        manager.airflow.deserialize_user(token)
+
+
+def test_a_token_for_nobody_or_no_password_counts_for_nothing(manager: Manager) -> None:
+    for token, error in (({"sub": "bob", "password_mark": ""}, ValueError), ({"sub": "ann"}, KeyError)):
+        with pytest.raises(error):
+            manager.airflow.deserialize_user(token)
