@@ -35,9 +35,13 @@ def look(settings: Settings) -> None:
     for model, known, lost in counted:
         pages.LABELS.labels(model).set(known)
         pages.LABELS_UNMATCHED.labels(model).set(lost)
+    judged = [
+        _tell_quality(settings, version, labelled[version.model], evaluated[version.model]) for version in versions
+    ]
     for version, kept, reference in seen:
         _tell(settings, version, kept, reference)
-        _tell_quality(settings, version, labelled[version.model], evaluated[version.model])
+    for version, found in zip(versions, judged, strict=True):
+        _report(settings, version.model, found, evaluated[version.model])
     pages.LAST_LOOK.set_to_current_time()
 
 
@@ -64,24 +68,36 @@ def _tell_quality(
     production: Version,
     labelled: Mapping[str, Sequence[Labelled]],
     evaluated: Mapping[str, Sequence[Labelled]],
-) -> None:
-    """Tell of each version with labels, and let an alarm come of one alone."""
+) -> dict[str, Judged]:
+    """Tell of each version with labels, and let an alarm come of one alone; return what was found of each."""
+    judged: dict[str, Judged] = {}
     verdicts: dict[str, Verdict] = {}
     for version, rows in labelled.items():
         reference = refer(evaluated[version], settings.limits)
         found = judge(rows, reference, settings.limits)
         if found is None:
             continue
+        judged[version] = found
         _tell_figures((production.model, version), found, reference)
-        if found.latest.rows >= settings.limits.rows and found.latest.score is not None:
-            file = pages.report_file(settings.reports, production.model, f"{version}-quality")
-            comparable = reference is not None and reference.whole.score is not None
-            report_quality(evaluated[version] if comparable else (), found.rows, found.kind, file)
         if found.verdict:
             verdicts[version] = found.verdict
     decides = decisive(verdicts, production.version)
     if decides:
         _tell_verdict((production.model, decides), verdicts[decides])
+    return judged
+
+
+def _report(
+    settings: Settings, model: str, judged: Mapping[str, Judged], evaluated: Mapping[str, Sequence[Labelled]]
+) -> None:
+    """Write the reports last: they take seconds, in which metrics would be missing and alerts end."""
+    for version, found in judged.items():
+        if found.latest.rows < settings.limits.rows or found.latest.score is None:
+            continue
+        reference = refer(evaluated[version], settings.limits)
+        comparable = reference is not None and reference.whole.score is not None
+        file = pages.report_file(settings.reports, model, f"{version}-quality")
+        report_quality(evaluated[version] if comparable else (), found.rows, found.kind, file)
 
 
 def _tell_figures(names: tuple[str, str], found: Judged, reference: Reference | None) -> None:
