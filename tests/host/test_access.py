@@ -93,7 +93,7 @@ def test_the_first_page_links_to_every_service(gateway: requests.Session, output
         "/serving/",
         "/prometheus/",
         "/alertmanager/",
-        "/pipelines/",
+        "/airflow/",
     ):
         assert re.search(f'<a href="https://[^/"]+{path.rstrip("/")}/?"', page), path
 
