@@ -132,4 +132,9 @@ def _alertmanager_command(spec: PrometheusSpec, external_url: str) -> tuple[str,
 
 
 def _node_exporter_command(spec: PrometheusSpec) -> tuple[str, ...]:
-    return ("/usr/bin/prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{spec.node_exporter_port}")
+    return (
+        "/usr/bin/prometheus-node-exporter",
+        f"--web.listen-address=127.0.0.1:{spec.node_exporter_port}",
+        # Debian's own leaves out /mnt and /media, where disks for artifacts and backups are.
+        "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|var/lib/docker|var/lib/containers)/",
+    )

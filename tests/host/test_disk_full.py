@@ -6,6 +6,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,14 @@ class Small:
     """A run whose artifacts lie on a small disk of their own.
 
     Attributes:
-        folder: Where it is mounted.
+        folder: Where it is mounted for MLflow, which alone may look into it.
+        disk: Where it is mounted for everybody: the exporter of metrics sees no disk in a folder that is closed to it.
         url: Where its artifacts are sent to.
         session: MLflow's client.
     """
 
     folder: Path
+    disk: Path
     url: str
     session: requests.Session
 
@@ -56,20 +59,23 @@ def small(outputs: dict[str, Any], tmp_path: Path) -> Iterator[Small]:
     session.verify = connection["TERRACE_CA_FILE"]
     session.auth = (connection["MLFLOW_TRACKING_USERNAME"], connection["MLFLOW_TRACKING_PASSWORD"])
     base = f"{connection['MLFLOW_TRACKING_URI']}/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts"
-    made = Small(Path(f"/var/lib/terrace/{ENVIRONMENT}/artifacts/mlflow/{experiment}/{run}/artifacts"), base, session)
+    folder = Path(f"/var/lib/terrace/{ENVIRONMENT}/artifacts/mlflow/{experiment}/{run}/artifacts")
+    made = Small(folder, Path(f"/mnt/terrace-{ENVIRONMENT}-small"), base, session)
     assert made.send("first", b"first") == 200
-    disk = tmp_path / "disk"
-    disk.touch()
-    os.truncate(disk, DISK_MB * 2**20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", disk], check=True)
+    image = tmp_path / "image"
+    image.touch()
+    os.truncate(image, DISK_MB * 2**20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
     status = made.folder.stat()
-    subprocess.run(["mount", "-o", "loop", disk, made.folder], check=True)
-    try:
+    made.disk.mkdir()
+    with ExitStack() as stack:
+        stack.callback(registry.call, "POST", "experiments/delete", experiment_id=experiment)
+        stack.callback(made.disk.rmdir)
+        for mount in (("-o", "loop", image, made.disk), ("--bind", made.disk, made.folder)):
+            subprocess.run(["mount", *mount], check=True)
+            stack.callback(subprocess.run, ["umount", mount[-1]], check=True)
         os.chown(made.folder, status.st_uid, status.st_gid)
         yield made
-    finally:
-        subprocess.run(["umount", made.folder], check=True)
-        registry.call("POST", "experiments/delete", experiment_id=experiment)
 
 
 def _alerts(gateway: requests.Session, outputs: dict[str, Any], folder: Path) -> list[str]:
@@ -88,10 +94,10 @@ def test_a_full_disk_loses_nothing_acknowledged_and_is_told(
     assert answers[:kept] == [200] * kept
     assert kept >= DISK_MB // 2
     assert [small.get(f"{number}") == PIECE for number in range(kept)] == [True] * kept
-    wait_for(lambda: bool(_alerts(gateway, outputs, small.folder)), 120)
+    wait_for(lambda: bool(_alerts(gateway, outputs, small.disk)), 120)
 
     for number in range(DISK_MB // 2, DISK_MB):
         (small.folder / f"{number}").unlink(missing_ok=True)
     assert small.send("later", PIECE) == 200
     assert small.get("later") == PIECE
-    wait_for(lambda: not _alerts(gateway, outputs, small.folder), 120)
+    wait_for(lambda: not _alerts(gateway, outputs, small.disk), 120)
