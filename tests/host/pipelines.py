@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from terrace.pipelines import PipelineClient, make_bundle
+from terrace.pipelines import PipelineClient, PipelinesError, make_bundle
+from tests.host.machine import wait_for
 
 # Fails once.
 RETRIED = 'if [ -e "$PIPELINE_RUN_DIR/x" ]; then echo again; else touch "$PIPELINE_RUN_DIR/x"; exit 3; fi'
@@ -38,6 +39,17 @@ def send(pipelines: PipelineClient, folder: Path, name: str, *steps: dict[str, A
     pipelines.put(name, make_bundle(folder))
 
 
+def remove(pipelines: PipelineClient, name: str) -> None:
+    """Remove a pipeline as soon as nothing of it runs, and what it runs on answers."""
+
+    def gone() -> bool:
+        with suppress(PipelinesError):
+            pipelines.delete(name)
+        return name not in {pipeline.name for pipeline in pipelines.pipelines()}
+
+    wait_for(gone, 60)
+
+
 @contextmanager
 def each_minute(pipelines: PipelineClient, folder: Path) -> Iterator[str]:
     """Keep a pipeline that runs every minute while other things are tried; gives its name."""
@@ -45,7 +57,7 @@ def each_minute(pipelines: PipelineClient, folder: Path) -> Iterator[str]:
     step = {"name": FIRST, "command": ["/bin/echo", "jane.doe@example.org"]}
     send(pipelines, folder, name, step, schedule="* * * * *")
     yield name
-    pipelines.delete(name)
+    remove(pipelines, name)
 
 
 def retried_then_failing() -> tuple[dict[str, Any], ...]:

@@ -21,6 +21,7 @@ from tests.host.pipelines import (
     assert_failed_after_a_retry,
     client,
     each_minute,
+    remove,
     retried_then_failing,
     send,
 )
@@ -129,5 +130,4 @@ def test_a_schedule_is_airflows(outputs: dict[str, Any], pipelines: PipelineClie
 
 def test_removed_is_removed(pipelines: PipelineClient) -> None:
     for name in (NAME, LONG):
-        pipelines.delete(name)
-        assert name not in {pipeline.name for pipeline in pipelines.pipelines()}
+        remove(pipelines, name)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
 import shutil
 import subprocess
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +19,6 @@ from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
 from tests.host.machine import wait_for
 from tests.host.power import begin, cut
 from tests.host.releases import earlier, installed, pinned
-from tests.host.workbench import workbench
 
 SMALL = f"{ENVIRONMENT}-up"
 SHIFT = PORT_SHIFT + 700
@@ -30,7 +26,6 @@ BEFORE, NOW = pinned("mlflow", "mlflow")
 SLOTS = ("gateway", "database", "artifact_store", "tracking", "backup")
 SHARED = ("**::authority", "**::person-*", "**::base")  # what all slots have in common
 TARGETS = tuple(word for target in (*SLOTS, *SHARED) for word in ("--target", target))
-FOUND = {"feast": "feast", "mlserver": "mlserver", "evidently": "evidently", "workbench": "jupyterlab"}
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'mlflow' AND wait_event_type = 'Lock'"
 # Others read which schema is there, and nobody notes another one: the migration has begun, and waits.
 HOLD = "BEGIN; LOCK TABLE alembic_version IN SHARE MODE; SELECT pg_sleep(600)"
@@ -163,29 +158,3 @@ def test_the_backup_before_leads_back(release: Platform, upgraded: Upgraded) -> 
     assert installed(SMALL, "mlflow", "mlflow") == BEFORE
     assert mlflow.has(upgraded.run)
     assert not mlflow.has(later)
-
-
-@pytest.fixture
-def marks() -> Iterator[dict[Path, str]]:
-    """A file in the data of each service that keeps files, with its content."""
-    data, text = Path("/var/lib/terrace", ENVIRONMENT), uuid.uuid4().hex
-    files = {data / service / f"{text}.txt": text for service in ("evidently", workbench("data_scientist"))}
-    for file in files:
-        file.write_text(text)
-        os.chown(file, *(pwd.getpwnam(f"terrace-{ENVIRONMENT}-{file.parent.name}")[2:4]))
-    yield files
-    for file in files:
-        file.unlink(missing_ok=True)
-
-
-def test_other_services_go_back_and_up_again(
-    platform: Platform, tmp_path: Path, marks: dict[Path, str], gateway: requests.Session
-) -> None:
-    before = earlier(platform, tmp_path, *FOUND)
-    for driven, number in ((before, 0), (platform, 1)):
-        driven.terrace("up", ENVIRONMENT, "--yes")
-        versions = {service: installed(ENVIRONMENT, service, package) for service, package in FOUND.items()}
-        assert versions == {service: pinned(service, package)[number] for service, package in FOUND.items()}
-        status = platform.json("status", ENVIRONMENT)
-        assert [service for service in status["services"] if not service["healthy"]] == []
-        assert {file: file.read_text() for file in marks} == marks
