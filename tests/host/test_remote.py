@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import ssl as tls
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,13 +126,27 @@ def test_the_firewall_opens_a_link_to_the_services_with_the_edge_alone(fleet: Fl
     assert connect(fleet.front, "127.0.0.1", ports, STRANGER) == set()
 
 
+SHOW_CERTIFICATE = """
+import ssl, sys
+try:
+    print(ssl.get_server_certificate((sys.argv[1], 15432)))
+except OSError:
+    pass
+"""
+
+
 def test_a_host_renews_its_own_certificate_and_the_other_takes_it(fleet: Fleet) -> None:
-    place = (fleet.data.address, 15432)
-    before = tls.get_server_certificate(place)
+
+    def shown() -> str:
+        """Return the certificate that the other host sees: nobody else gets that far."""
+        return fleet.front.run("/usr/bin/python3", "-c", SHOW_CERTIFICATE, fleet.data.address).stdout
+
+    before = shown()
+    assert "CERTIFICATE" in before
     configuration = f"/etc/terrace/{ENVIRONMENT}/supervisor/supervisord.conf"
     fleet.data.run("rm", f"/var/lib/terrace/{ENVIRONMENT}/link/tls/server.crt")
     fleet.data.run("supervisorctl", "-c", configuration, "restart", f"terrace-{ENVIRONMENT}-link-certificate")
-    wait_for(lambda: tls.get_server_certificate(place) != before, 30)
+    wait_for(lambda: shown() not in ("", before), 60)
     about = {"slot": "database", "flavor": "", "name": "", "url": "", "probe_url": "postgresql://127.0.0.1:15432"}
     host = next(host for host in fleet.project.outputs()["hosts"] if host["name"] == FRONT)
     (seen,) = remote.call(host, "terrace.status.probe", ENVIRONMENT, [about])
@@ -157,7 +170,7 @@ def test_the_audit_log_knows_who_speaks_on_another_host(fleet: Fleet) -> None:
         user = become(f"terrace-{ENVIRONMENT}-{service}")
         return fleet.front.run(*user, "/usr/bin/python3", "-c", ASK_THE_LOG, method, path, body).stdout.strip()
 
-    assert asked("prometheus", "POST", "/events") == "200"
+    assert asked("prometheus", "POST", "/events") == "403", "it isn't one of those that tell the log"
     assert (asked("prometheus", "GET", "/records"), asked("gateway", "GET", "/records")) == ("403", "200")
     gateway = f"https://{fleet.front.address}:8443"
     ca_file = fleet.project.outputs()["connection"]["TERRACE_CA_FILE"]
@@ -169,7 +182,7 @@ def test_the_audit_log_knows_who_speaks_on_another_host(fleet: Fleet) -> None:
         records = fleet.project.json("audit", ENVIRONMENT, "--limit", "5000")
         return {(one["source"], one["action"], one["outcome"]) for one in records}
 
-    wanted = {(f"prometheus@{FRONT}", "change", "ok"), ("gateway", "login", "refused"), ("operator", "up", "ok")}
+    wanted = {("gateway", "login", "refused"), ("operator", "up", "ok")}
     wait_for(lambda: wanted <= known(), 60)
     assert fleet.project.json("audit", ENVIRONMENT, "--verify")["problems"] == []
 
