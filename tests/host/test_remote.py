@@ -6,13 +6,16 @@ import json
 import re
 import shutil
 import ssl as tls
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
 from terrace import remote, ssh
+from terrace.backup import Agent, Request
 from terrace.errors import OperationError
 from tests.host.fleet import (
     DATA,
@@ -31,6 +34,7 @@ from tests.host.machine import wait_for
 from tests.host.machines import Machine, machines
 
 STRANGER = "games"  # an account that Debian has
+RECOVERY_SECONDS = 30 * 60  # docs/hosts.md states it
 
 
 @pytest.fixture(scope="module")
@@ -194,18 +198,22 @@ def test_a_host_is_reached_through_another_whose_key_is_known(fleet: Fleet) -> N
         ssh.run({**data, "bastion": {**bastion, "host_key": data["host_key"]}}, ["hostname"])
 
 
-def test_an_unreachable_host_is_named_and_the_others_converge(fleet: Fleet) -> None:
+def test_a_host_that_is_lost_in_the_middle_of_up_is_named_and_the_others_converge(fleet: Fleet) -> None:
     fleet.project.edit("connections: 90", "connections: 91")
     fleet.project.edit("retention_days: 20", "retention_days: 21")
-    fleet.front.unplug()
-    try:
-        said = fleet.up(check=False)
-    finally:
-        fleet.front.unplug(back=True)
-    assert f"{FRONT} (root@{fleet.front.address}, port 22): the host can't be reached" in said
-    postgres = fleet.data.run("cat", f"/etc/terrace/{ENVIRONMENT}/postgres/postgresql.conf").stdout
-    assert "max_connections = 91" in postgres
-    assert "retention.time=20d" in _prometheus(fleet.front)
+    mark = f"/etc/terrace/{ENVIRONMENT}/manifest.d/service-prometheus.converged"
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        try:
+            up = pool.submit(fleet.up, check=False)
+            wait_for(lambda: fleet.front.run("cat", mark).stdout == "", 120)  # its role is at work
+            fleet.front.unplug()
+            unreachable = f"{FRONT} (root@{fleet.front.address}, port 22): the host can't be reached"
+            assert unreachable in up.result()
+            postgres = fleet.data.run("cat", f"/etc/terrace/{ENVIRONMENT}/postgres/postgresql.conf").stdout
+            assert "maxconnections = 91" in postgres
+            assert unreachable in fleet.up(check=False), "away from the start"
+        finally:
+            fleet.front.unplug(back=True)
     fleet.up()
     assert "retention.time=21d" in _prometheus(fleet.front)
     assert fleet.unhealthy() == set()
@@ -213,6 +221,27 @@ def test_an_unreachable_host_is_named_and_the_others_converge(fleet: Fleet) -> N
 
 def _prometheus(machine: Machine) -> str:
     return machine.run("cat", f"/etc/terrace/{ENVIRONMENT}/supervisor/conf.d/prometheus.conf").stdout
+
+
+def test_a_lost_host_is_back_within_its_recovery_time(fleet: Fleet) -> None:
+    fleet.sql("SET ROLE mlflow; CREATE TABLE kept AS SELECT 'before the loss' AS word")
+    fleet.project.terrace("backup", ENVIRONMENT)
+    fleet.data.stop()
+    lost = time.monotonic()
+    assert fleet.unhealthy() == {"postgres", "backup", "audit", f"link-{DATA}"}
+    fleet.data.start()
+    assert fleet.data.run("ls", f"/etc/terrace/{ENVIRONMENT}", check=False).stdout == "", "a machine without anything"
+    fleet.up()
+    assert fleet.sql("SELECT to_regclass('kept')") == ""
+    # As `terrace restore` does, which would then bring up every slot.
+    agent = Agent.of(ENVIRONMENT, fleet.project.outputs())
+    request = Request(place="/mnt/backups")
+    assert "mlflow" in agent.plan(request)["databases"]
+    agent.restore(request)
+    fleet.up()
+    assert fleet.sql("SELECT word FROM kept") == "before the loss"
+    assert fleet.unhealthy() == set()
+    assert time.monotonic() - lost < RECOVERY_SECONDS
 
 
 def test_no_key_and_no_password_stands_in_the_inventory_or_the_outputs(fleet: Fleet) -> None:
