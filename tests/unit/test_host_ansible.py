@@ -135,6 +135,7 @@ def test_a_mark_that_may_not_be_read_is_no_reason_to_converge(tmp_path: Path, mo
         raise PermissionError
 
     monkeypatch.setattr(host_facts, "MANIFESTS", tmp_path)
+    monkeypatch.setattr(host_facts, "DATA", tmp_path)
     (tmp_path / "test" / "manifest.d").mkdir(parents=True)
     monkeypatch.setattr(Path, "iterdir", refuse)
     assert is_converged(TASK)
