@@ -49,6 +49,7 @@ def test_preview_prints_the_contract_as_json(play: Callable[..., Recorded]) -> N
         "summary": {"create": 2, "same": 1},
         "outputs": {"tier": 3, "connection": "[secret]"},
         "versions": [],
+        "flavors": [],
     }
 
 
