@@ -39,7 +39,7 @@ def stack_file_like(root: Path, source: str, *, tier: int | None = None, shift: 
         raise InputError(
             f"{source} has secrets, which can't be copied",
             where=loaded.file.name,
-            fix="Start from an environment without any, and set them by `pulumi config set --secret`.",
+            fix="Start from an environment without any, and put in what `terrace encrypt` prints.",
         )
     if tier is not None:
         loaded = replace(loaded, spec=loaded.spec.model_copy(update={"tier": tier}))
@@ -59,6 +59,7 @@ def _changed(text: str, tier: int | None, ports: Mapping[str, int]) -> str:
     if own.get("terrace:platform") is None:
         own["terrace:platform"] = {}
     platform = own["terrace:platform"]
+    platform.pop("statements", None)  # an owner makes them, of one environment
     for path, port in ports.items():
         slot, option = path.split(".")
         if not platform.get(slot):
