@@ -170,6 +170,7 @@ def _checked(root: Path, env: str, *, as_json: bool) -> PlatformSpec:
     if not as_json:
         print_powerless(blueprint)
         results.print_unsaved(blueprint)
+        results.print_uncovered(blueprint)
     return blueprint.spec
 
 
