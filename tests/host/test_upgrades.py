@@ -135,11 +135,14 @@ def upgraded(small: Platform, release: Platform, tmp_path_factory: pytest.TempPa
     run, told = mlflow.log("before"), given.told()
     wait_for(lambda: bool(agent.backups()), 300)  # the first one, which the service makes by itself
     known = [one["id"] for one in agent.backups()]
-    with subprocess.Popen(mlflow.psql(HOLD), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"):
+    with subprocess.Popen(mlflow.psql(HOLD), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/") as held:
         up = begin(small, "up", SMALL, "--yes", *TARGETS)
-        wait_for(lambda: mlflow.is_waited_for() or up.poll() is not None, 600)
-        assert up.poll() is None, up.communicate()[0]
-        cut(SMALL, up)
+        try:
+            wait_for(lambda: mlflow.is_waited_for() or up.poll() is not None, 600)
+            assert up.poll() is None, up.communicate()[0]
+            cut(SMALL, up)
+        finally:
+            held.kill()
     said = small.terrace("up", SMALL, "--yes", *TARGETS).stdout
     assert "mlflow:" not in said, "it's on its way already"
     made = [one["id"] for one in agent.backups() if one["id"] not in known]
