@@ -42,7 +42,7 @@ class Given:
 
     def __init__(self, platform: Platform) -> None:
         outputs = platform.outputs()
-        self.outputs, self._connection = outputs, outputs["connection"]
+        self._outputs, self._connection = outputs, outputs["connection"]
         self._environment = platform.environment
         operator, person = outputs["credentials"]["gateway"], account("data_scientist")
         self._operator = Client.of(outputs, operator["user"], operator["password"])
@@ -110,8 +110,7 @@ class Given:
 
     def _runs(self) -> list[Any]:
         """Return the run as the platform tells of it, with its log, and as Airflow itself does."""
-        account = (self._connection["PIPELINES_USER"], self._connection["PIPELINES_PASSWORD"])
-        airflow = Client.of(self.outputs, *account)
+        airflow = Client.of(self._outputs, self._connection["PIPELINES_USER"], self._connection["PIPELINES_PASSWORD"])
         self._ok(airflow.ask("GET", "/airflow/auth/login"))
         airflow.session.auth = None  # from now on the cookie counts
         found = self._ok(airflow.ask("GET", "/airflow/api/v2/dags/~/dagRuns")).json()["dag_runs"]
@@ -142,6 +141,7 @@ class Given:
         return self._operator.ask("GET", f"/drift/{NAME}/1.html")
 
     def _looked(self, condition: Callable[[], bool]) -> bool:
+        """Ask for a look, and tell whether the condition holds, for which an earlier look may have been enough."""
         self._ok(self._operator.ask("POST", "/drift/look"))
         return condition()
 
