@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -147,14 +146,17 @@ class Given:
 
     def _compared(self) -> dict[str, str]:
         """Return how version 3's predictions compare, and that each label has its prediction."""
-        found: dict[str, str] = {}
         of_model = f'{{model="{NAME}"}}'
         all_there = {f"terrace_labels{of_model}": f"{2 * ROWS}.0", f"terrace_labels_unmatched{of_model}": "0.0"}
+        columns = [f'{{column="{name}",model="{NAME}",version="3"}}' for name in ("place", "prediction", "x")]
+        wanted = {*all_there, *(f"terrace_drift_drifted{column}" for column in columns)}
+        found: dict[str, str] = {}
 
         def compared() -> bool:
-            page = requests.get(self._drift_metrics, timeout=30).text
-            found.update(re.findall(rf'(?m)^(terrace_(?:drift_drifted|labels).*model="{NAME}".*) (\S+)$', page))
-            return all_there.items() <= found.items() and any('version="3"' in name for name in found)
+            """Tell whether the page says it all; a look that is going on has said some of it."""
+            lines = requests.get(self._drift_metrics, timeout=30).text.splitlines()
+            found.update((name, value) for name, _, value in (line.rpartition(" ") for line in lines) if name in wanted)
+            return found.keys() == wanted and all_there.items() <= found.items()
 
         wait_for(lambda: self._looked(compared), 300)
         return found
