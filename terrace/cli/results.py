@@ -18,7 +18,6 @@ from terrace.errors import OperationError
 from terrace.notify import unheard
 
 if TYPE_CHECKING:
-    from terrace.resolve import Blueprint
     from terrace.spec import PlatformSpec
 
 SYMBOLS = {"create": "+", "update": "~", "replace": "+-", "delete": "-", "read": "<", "import": "="}
@@ -150,18 +149,6 @@ def print_endpoints(outputs: Mapping[str, Any]) -> None:
     """Print where the platform's services are reached."""
     for name, url in (outputs.get("endpoints") or {}).items():
         typer.echo(f"  {name:<16} {url}")
-
-
-def print_unsaved(blueprint: Blueprint) -> None:
-    """Say which slots keep files on a host that no backup saves."""
-    from terrace.catalog import Catalog
-    from terrace.placement import unsaved
-
-    for slot in unsaved(blueprint, Catalog()):
-        where, saved = blueprint.places[slot], blueprint.places["backup"]
-        typer.echo(
-            f"note: backups hold the files of {saved}; {slot} keeps its on {where}, which nobody saves", err=True
-        )
 
 
 def print_unheard(spec: PlatformSpec) -> None:
