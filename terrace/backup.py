@@ -196,7 +196,8 @@ class Backups:
         hosts = {each["name"]: each for each in outputs.get("hosts") or ()}
         named = [service for service in found if host in (None, service.get("host"))]
         if not named:
-            raise InputError(f"{environment} has no host {host!r}", fix=f"one of: {', '.join(hosts)}")
+            fix = f"one of: {', '.join(hosts)}" if hosts else "leave it out, there is one machine"
+            raise InputError(f"{environment} has no host {host!r}", fix=fix)
         return cls(tuple(Agent(environment, _own_name(one), hosts.get(one.get("host"))) for one in named))
 
     @classmethod
