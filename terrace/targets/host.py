@@ -19,7 +19,7 @@ from terrace.masking import input_classes
 from terrace.placement import link_ports
 from terrace.spec import SecretReference
 from terrace.targets import host_configuration
-from terrace.targets.base import Target
+from terrace.targets.base import Service, Target
 from terrace.targets.places import data_folder, filler, socket_path, software_folder
 from terrace.targets.variables import edges, files, gateway_needs, setup, software
 from terrace.workload import Workload
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from terrace.edges import Listener
     from terrace.resolve import Blueprint
     from terrace.spec_host import Firewall
-    from terrace.targets.base import Service
     from terrace.targets.hosts import Hosts
 
 __all__ = ["HostTarget", "gateway_needs", "secret_of_spec"]
