@@ -24,7 +24,6 @@ ANSIBLE = Path(__file__).parents[1] / "ansible"
 # Ansible works on one core for most of a role's time; more roles than cores would only wait for each other.
 _AT_A_TIME = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 FOLDER_PREFIX = "terrace-run-"  # and the number of the process
-DATA = Path("/var/lib/terrace")
 MOST_CHARACTERS = 10_000  # of what a failed task said; log lines of several processes fit
 
 
@@ -99,7 +98,7 @@ def remove(task: Task, *, delete_data: bool) -> int:
 
 def remove_data(host: Mapping[str, Any], environment: str) -> None:
     """Remove the data that earlier removals left on the host, with the users that own it."""
-    if not is_here(host) or (DATA / environment).exists():
+    if not is_here(host) or (host_facts.DATA / environment).exists():
         variables = {"terrace_environment": environment}
         remove(Task(host, environment, "host", "host", variables, digest=""), delete_data=True)
 

@@ -133,11 +133,7 @@ class Running(Model):
 
 
 class PlatformSpec(Running):
-    """One environment's platform as the user wrote it.
-
-    ``slots`` holds, for each slot that the user wrote, the options of its flavor; `model_fields_set` of these
-    tells which were written.
-    """
+    """One environment's platform as the user wrote it."""
 
     tier: Tier
     target: Literal["host", "kubernetes", "aws"] = Field(description="Where the platform runs.")
@@ -152,6 +148,7 @@ class PlatformSpec(Running):
     notify: Notify | None = Field(None, description="Whom alerts reach; without it they stay on Alertmanager's page.")
     compliance: tuple[Profile, ...] = Field((), description="Frameworks whose rules are to hold.")
     network: Network = Field(Network(), description="Proxy and private package index.")
+    # For each slot that the user wrote, its flavor's options; `model_fields_set` of these tells which were written.
     slots: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="after")

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 PASSWORD = "TERRACE_BACKUP_PASSWORD"  # noqa: S105  # the variable's name
 
+Place = Annotated[
+    Path | None, typer.Option("--from", metavar="PLACE", help="A folder with backups. [default: the platform's own]")
+]
+
 
 def restore(
     env: Environment = "local",
     project: ProjectFolder = None,
     engine: Engine = None,
     host: BackupsHost = None,
-    place: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="PLACE", help="A folder with backups. [default: the platform's own]"),
-    ] = None,
+    place: Place = None,
     snapshot: Annotated[
         str | None, typer.Option(metavar="ID", help="Which backup, by its id. [default: the last one]")
     ] = None,

@@ -151,6 +151,20 @@ def print_endpoints(outputs: Mapping[str, Any]) -> None:
         typer.echo(f"  {name:<16} {url}")
 
 
+def print_uncovered(blueprint: Blueprint) -> None:
+    """Say where a tier is asked for of which most is still to come."""
+    from terrace.tiers import TierTable
+
+    rows = TierTable.load().practices
+    cells = [rows[practice].cells[tier] for practice, tier in blueprint.practices.items()]
+    bare = sum(not cell.evidence and not cell.organisational for cell in cells)
+    if bare > len(cells) / 2:
+        tier, env = blueprint.tier, blueprint.environment
+        typer.echo(
+            f"note: nothing covers yet what tier {tier} asks of {bare} practices: terrace explain {env}", err=True
+        )
+
+
 def print_unheard(spec: PlatformSpec) -> None:
     """Print whose alerts reach nobody."""
     for sentence in unheard(spec.notify):

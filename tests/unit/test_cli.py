@@ -125,6 +125,12 @@ def test_a_part_that_is_not_there_is_named(play: Callable[..., Recorded], words:
     assert f"no resource is called {words}\n" in shown.stderr
 
 
+@pytest.mark.parametrize(("word", "meant"), [("host", "platform/host"), ("mlflow-service", "tracking/mlflow-service")])
+def test_a_part_without_its_slot_is_told_in_whole(play: Callable[..., Recorded], word: str, meant: str) -> None:
+    play(Recorded(result(COMPONENT, ROLE, HOST)))
+    assert f"no resource is called {word}; did you mean {meant!r}?" in run("preview", "-t", word).stderr
+
+
 def test_errors_name_resources_as_they_are_shown(play: Callable[..., Recorded]) -> None:
     failed = ResourceError(ROLE.urn, f"it needs {HOST.urn}, which isn't a target\n  fix: add --target {HOST.urn}")
     play(Recorded(result(ok=False, errors=(failed,))))

@@ -90,12 +90,27 @@ def test_every_host_is_checked_for_its_share(tmp_path: Path, monkeypatch: pytest
     assert found["here"].found.startswith("database.exporter_port,database.port")
     assert found["away"].ok
     assert found["away: disk"].found == "big"
-    assert (found["lost"].ok, found["lost"].fix) == (False, "Look.\nNo route")
+    assert (found["lost"].ok, found["lost"].fix) == (False, "Look.")
+    assert found["lost"].found == "lost: the host can't be reached (No route)"
 
 
 def test_this_machine_alone_is_checked_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "examine", lambda needs: (needs.env,))
     assert fleet.checks(_project(tmp_path, "      - {name: this}\n"), "case") == ("case",)
+
+
+def test_ports_that_another_environment_here_has_too_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda _needs: ())
+    root = _project(tmp_path, "      - {name: this}\n")
+    other = (root / "stacks" / "Pulumi.case.yaml").read_text()
+    assert fleet.checks(root, "case") == ()
+    (root / "stacks" / "Pulumi.other.yaml").write_text(f"{other}    tracking: {{port: 25000}}\n")
+    (root / "stacks" / "Pulumi.wrong.yaml").write_text("config: 5\n")
+    (told,) = fleet.checks(root, "case")
+    assert (told.ok, told.necessary) == (False, False)
+    assert "are also those of other" in told.found
+    assert "gateway.port" in told.fix
+    assert "tracking.port" not in told.fix
 
 
 def test_a_backup_is_asked_of_its_host() -> None:
