@@ -18,6 +18,7 @@ from terrace.errors import OperationError
 from terrace.notify import unheard
 
 if TYPE_CHECKING:
+    from terrace.resolve import Blueprint
     from terrace.spec import PlatformSpec
 
 SYMBOLS = {"create": "+", "update": "~", "replace": "+-", "delete": "-", "read": "<", "import": "="}
