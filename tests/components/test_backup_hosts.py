@@ -52,6 +52,17 @@ def test_a_host_without_databases_saves_and_brings_back_its_files(world: World, 
     assert any(line.endswith("stop programs-timer") for line in world.log())
 
 
+def test_what_is_brought_back_changes_hands_once(front: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new number of one user may be the old one of another."""
+    job.back_up(front, _quiet)
+    given: list[str] = []
+    monkeypatch.setattr(restore.os, "chown", lambda path, *_numbers, **_options: given.append(str(path)))
+    restore.restore(front, Request(), _quiet)
+    assert len([path for path in given if path.endswith("/service-timer/cache")]) == 0, "it is left out"
+    assert len([path for path in given if path.endswith("/service-timer/file")]) == 1
+    assert len(given) == len(set(given))
+
+
 @pytest.mark.parametrize("named", ["mounted", "mounted/case"])
 def test_a_place_that_hosts_share_has_a_folder_for_each(world: World, front: Settings, named: str) -> None:
     request = Request(str(world.root / named))

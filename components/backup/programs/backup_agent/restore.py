@@ -282,13 +282,13 @@ def _empty(folder: Path) -> None:
 def _give(settings: Settings, root: Path, saved: Inventory) -> None:
     """Give what was restored to the users that have the saved ones' names here; their numbers may differ.
 
-    What belongs to nobody here becomes root's: its number may be somebody else's.
+    What belongs to nobody here becomes root's: its number may be somebody else's. Each is given once: the number that
+    it has then may be another's among the saved ones.
     """
     numbers = {number: _number(settings, name, saved) for number, name in saved.users.items()}
-    for folder, folders, files in os.walk(root):
-        for path in (Path(folder), *(Path(folder, name) for name in (*folders, *files))):
-            number = numbers.get(path.lstat().st_uid, 0)
-            os.chown(path, number, pwd.getpwuid(number).pw_gid, follow_symlinks=False)
+    for path in (root, *root.rglob("*")):
+        number = numbers.get(path.lstat().st_uid, 0)
+        os.chown(path, number, pwd.getpwuid(number).pw_gid, follow_symlinks=False)
 
 
 def _number(settings: Settings, name: str, saved: Inventory) -> int:
