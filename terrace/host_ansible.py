@@ -182,6 +182,8 @@ class _Events:
 
 
 def _message(result: Mapping[str, Any]) -> str:
+    if "censored" in result:
+        return "what it says may hold secrets, and is never shown"
     for item in result.get("results", ()):
         if item.get("failed"):
             return _message(item)

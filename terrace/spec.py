@@ -120,8 +120,8 @@ class Network(Model):
         15200,
         ge=1024,
         le=65000,
-        description="With several hosts: the first of the TCP ports, two for each host, that tell on loopback how the "
-        "host and its links to the others are.",
+        description="With several hosts: the first of the TCP ports, three for each host, that tell on loopback how "
+        "the host, its links to the others, and its backups are.",
     )
 
 

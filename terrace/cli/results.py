@@ -152,18 +152,6 @@ def print_endpoints(outputs: Mapping[str, Any]) -> None:
         typer.echo(f"  {name:<16} {url}")
 
 
-def print_unsaved(blueprint: Blueprint) -> None:
-    """Say which slots keep files on a host that no backup saves."""
-    from terrace.catalog import Catalog
-    from terrace.placement import unsaved
-
-    for slot in unsaved(blueprint, Catalog()):
-        where, saved = blueprint.places[slot], blueprint.places["backup"]
-        typer.echo(
-            f"note: backups hold the files of {saved}; {slot} keeps its on {where}, which nobody saves", err=True
-        )
-
-
 def print_uncovered(blueprint: Blueprint) -> None:
     """Say where a tier is asked for of which most is still to come."""
     from terrace.tiers import TierTable

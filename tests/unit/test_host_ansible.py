@@ -52,6 +52,12 @@ def test_the_failing_item_of_a_loop_is_what_is_told() -> None:
     assert events.error(TASK, "failed").why == "this one"
 
 
+def test_a_failure_that_ansible_keeps_to_itself_says_why() -> None:
+    events = host_ansible._Events()
+    events.take(event("runner_on_failed", task="Write", res={"censored": "the output has been hidden"}))
+    assert events.error(TASK, "failed").why == "what it says may hold secrets, and is never shown"
+
+
 def test_a_failure_that_is_ignored_is_not_told() -> None:
     events = host_ansible._Events()
     events.take(event("runner_on_failed", task="Try", ignore_errors=True, res={"msg": "no"}))
