@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from policies import waivers
-from policies.resource import Resource, Stack
+from policies.resource import Resource
+from policies.stack import Stack
 from policies.values import UndeterminedError
 
 if TYPE_CHECKING:
@@ -57,24 +58,22 @@ class Finding:
 def evaluate(
     resources: Iterable[Resource], setting: Setting, rules: Sequence[Rule], today: datetime.date
 ) -> list[Finding]:
-    """Ask ``rules`` about ``resources``; returns what each says of each resource that it is about, rule by rule."""
+    """Ask ``rules`` about ``resources``; returns what each says of each resource that it is about, by resource."""
     stack = Stack(tuple(resources), setting, today)
-    findings: list[Finding] = []
-    for rule in rules:
-        if rule.id != waivers.RULE:
-            findings += _waived(_ask(rule, stack), setting, today)
+    others = [rule for rule in rules if rule.id != waivers.RULE]
+    findings = [_waived(each, setting, today) for each in _ask(others, stack)]
     idle = set(range(len(setting.waivers))) - {setting.waivers.index(each.waiver) for each in findings if each.waiver}
-    for rule in rules:
-        if rule.id == waivers.RULE:
-            findings += _ask(rule, dataclasses.replace(stack, idle=frozenset(idle)))
-    return findings
+    of_waivers = [rule for rule in rules if rule.id == waivers.RULE]
+    return [*findings, *_ask(of_waivers, dataclasses.replace(stack, idle=frozenset(idle)))]
 
 
-def _ask(rule: Rule, stack: Stack) -> Iterator[Finding]:
-    for resource in stack.having(rule.of):
-        seen = stack if rule.whole_stack else dataclasses.replace(stack, resources=(resource,))
-        found = list(_ask_about(rule, resource, seen))
-        yield from found or [Finding(rule, resource, "passes", rule.is_mandatory(stack.setting))]
+def _ask(rules: Sequence[Rule], stack: Stack) -> Iterator[Finding]:
+    for resource in stack.resources:
+        alone = dataclasses.replace(stack, resources=(resource,))
+        for rule in rules:
+            if rule.of(resource):
+                found = list(_ask_about(rule, resource, stack if rule.whole_stack else alone))
+                yield from found or [Finding(rule, resource, "passes", rule.is_mandatory(stack.setting))]
 
 
 def _ask_about(rule: Rule, resource: Resource, stack: Stack) -> Iterator[Finding]:
@@ -93,10 +92,9 @@ def _ask_about(rule: Rule, resource: Resource, stack: Stack) -> Iterator[Finding
         yield Finding(rule, resource, "failed", rule.is_mandatory(setting), "", problem)
 
 
-def _waived(findings: Iterable[Finding], setting: Setting, today: datetime.date) -> Iterator[Finding]:
-    for finding in findings:
-        waiver = next((each for each in setting.waivers if _covers(each, finding, today)), None)
-        yield dataclasses.replace(finding, waiver=waiver)
+def _waived(finding: Finding, setting: Setting, today: datetime.date) -> Finding:
+    waiver = next((each for each in setting.waivers if _covers(each, finding, today)), None)
+    return dataclasses.replace(finding, waiver=waiver) if waiver else finding
 
 
 def _covers(waiver: RuleWaiver, finding: Finding, today: datetime.date) -> bool:

@@ -6,18 +6,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from policies.values import UNKNOWN, Value
 from terrace.names import resource_name
 
-if TYPE_CHECKING:
-    import datetime
-
-    from policies.setting import Setting
-
 DYNAMIC = "pulumi-python:dynamic/"  # what Pulumi puts before the types of resources that Python code handles
 PLATFORM = "terrace:platform:Platform"
+LONGEST_NAME = 80  # characters of a file's path that reports show
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class Resource:
         """Its place in the platform, as commands show it: ``tracking/mlflow-service``."""
         return str(resource_name(self.urn))
 
-    @property
+    @cached_property
     def slot(self) -> str:
         """The slot that it belongs to; ``platform`` where it belongs to none."""
         return self.path.partition("/")[0]
@@ -75,8 +71,9 @@ class Resource:
 
     @cached_property
     def host(self) -> str:
-        """The name of the host that it is on."""
-        return Value(self.properties.get("host"), "host").parsed()["name"].text
+        """The name of the host that it is on; empty where that isn't known."""
+        held = self.properties.get("host")
+        return Value(None if held is UNKNOWN else held, "host").parsed()["name"].text
 
     def variable(self, name: str) -> Value:
         """Return a variable of the service's environment, plain or secret."""
@@ -89,7 +86,8 @@ class Resource:
         """Yield path and content of each of the service's files."""
         for part in ("service_files", "service_live_files"):
             for file in self.variables[part]:
-                yield file["path"].text, file["content"]
+                path = file["path"].text
+                yield path, file["content"].called(f"variables.{part}[{path[:LONGEST_NAME]}]")
 
     def file(self, path: str) -> Value:
         """Return the content of one of the service's files."""
@@ -101,39 +99,6 @@ class Resource:
         for part in ("service_processes", "service_setup", "service_live_setup"):
             for each in self.variables[part]:
                 yield from each["command"]
-
-
-@dataclass(frozen=True)
-class Stack:
-    """All resources that a rule may look at.
-
-    Args:
-        resources: The whole stack; for a rule that needs no others, the resource alone.
-        setting: What of the stack's configuration matters.
-        today: The day on which the rules are asked.
-        idle: Numbers of the waivers that no finding needed; known to the rule about waivers alone.
-    """
-
-    resources: tuple[Resource, ...]
-    setting: Setting
-    today: datetime.date
-    idle: frozenset[int] = frozenset()
-
-    def having(self, fits: Callable[[Resource], bool]) -> Iterator[Resource]:
-        """Yield the resources that ``fits`` says yes to."""
-        return filter(fits, self.resources)
-
-    @cached_property
-    def slots(self) -> frozenset[str]:
-        """The slots that have a component."""
-        return frozenset(resource.slot for resource in self.resources if is_component(resource))
-
-    @cached_property
-    def generated(self) -> frozenset[str]:
-        """Every password and key that the program makes."""
-        made = self.having(lambda each: each.kind in ("terrace:Password", "terrace:CertificateAuthority"))
-        values = (value for each in made for name, value in each.own.items() if name in ("value", "key"))
-        return frozenset(value.text for value in values if value.text)
 
 
 def is_platform(resource: Resource) -> bool:
@@ -161,6 +126,6 @@ def runs_role(role: str) -> Callable[[Resource], bool]:
     return lambda resource: resource.role == role
 
 
-def service_of(slot: str) -> Callable[[Resource], bool]:
-    """Return what tells whether a resource is a service of a slot."""
-    return lambda resource: is_service(resource) and resource.slot == slot
+def service_of(*slots: str) -> Callable[[Resource], bool]:
+    """Return what tells whether a resource is a service of one of these slots."""
+    return lambda resource: is_service(resource) and resource.slot in slots

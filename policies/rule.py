@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from policies.resource import Resource, Stack
+    from policies.resource import Resource
     from policies.setting import Setting
+    from policies.stack import Stack
     from terrace.spec import Profile
 
 Severity = Literal["critical", "high", "medium"]

@@ -50,6 +50,10 @@ class Value:
             raise UndeterminedError(self.path)
         return self._held
 
+    def called(self, path: str) -> Value:
+        """Return the same value, called by another path."""
+        return Value(self._held, path)
+
     def __getitem__(self, key: str) -> Value:
         """Return what a mapping holds under ``key``."""
         held = self.held

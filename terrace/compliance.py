@@ -69,7 +69,15 @@ def check(root: Path, environment: str) -> Verdict:
 
 def judge(spec: PlatformSpec, environment: str, resources: Iterable[Planned]) -> Verdict:
     """Ask the rules about resources as the engine plans them."""
-    setting = Setting(
+    setting = setting_of(spec, environment)
+    seen = [_seen(each) for each in resources if not each.type.startswith(PULUMIS_OWN)]
+    today = datetime.datetime.now(datetime.UTC).date()
+    return Verdict(environment, setting.strictness, tuple(evaluate(seen, setting, rules(), today)))
+
+
+def setting_of(spec: PlatformSpec, environment: str) -> Setting:
+    """Return what rules are told of an environment."""
+    return Setting(
         environment=environment,
         tier=spec.tier,
         target=spec.target,
@@ -78,9 +86,6 @@ def judge(spec: PlatformSpec, environment: str, resources: Iterable[Planned]) ->
         use_cases=spec.use_cases,
         waivers=spec.waivers,
     )
-    seen = [_seen(each) for each in resources if not each.type.startswith(PULUMIS_OWN)]
-    today = datetime.datetime.now(datetime.UTC).date()
-    return Verdict(environment, setting.strictness, tuple(evaluate(seen, setting, rules(), today)))
 
 
 def engine_judge(spec: PlatformSpec, environment: str) -> Judge:

@@ -10,6 +10,7 @@ from typing import Any
 from terrace.engine.dynamic import PACKAGE as DYNAMIC
 from terrace.engine.dynamic import DynamicProviders
 from terrace.engine.errors import StateError, StepError
+from terrace.engine.memory import rare_collections
 from terrace.engine.operation import Pass, Setting
 from terrace.engine.options import Options
 from terrace.engine.program import Run, surroundings
@@ -42,7 +43,8 @@ def outline(project: Project, stack: str) -> Outline:
     Raises:
         InputError: The stack file is wrong.
     """
-    return contextvars.copy_context().run(_outline, project, stack)
+    with rare_collections():
+        return contextvars.copy_context().run(_outline, project, stack)
 
 
 def _outline(project: Project, stack: str) -> Outline:

@@ -11,9 +11,10 @@ import pytest
 from policies import report
 from policies.catalog import rules
 from policies.evaluate import Finding, evaluate
-from policies.resource import Resource, Stack, is_service
+from policies.resource import Resource, is_service
 from policies.rule import Rule, Violation
 from policies.setting import Setting
+from policies.stack import Stack
 from policies.values import UNKNOWN, UndeterminedError, Value
 from tests.policies.world import TODAY, made_up, setting
 

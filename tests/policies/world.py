@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,10 @@ from policies.evaluate import Finding, evaluate
 from policies.resource import Resource
 from policies.setting import Setting
 from policies.values import UNKNOWN
+from terrace.hosts import Host
+from terrace.notify import Notify
+from terrace.resolve import Blueprint
+from terrace.spec_host import HostConfiguration
 from tests.components.recording import blueprint, plan
 
 TODAY = datetime.date(2026, 6, 1)
@@ -33,9 +38,10 @@ def made_up(path: str, about: Mapping[str, Any]) -> Resource:
     kind = about.get("type", "terrace:HostRole")
     component = "" if slot == "platform" else f"$terrace:{slot}:Flavor"
     own = "" if kind.count(":") == 2 else f"${DYNAMIC}{kind}"
-    properties = {"host": HOST, **known(about.get("properties", {}))}
+    properties: dict[str, Any] = {"host": HOST}
     if kind == "terrace:HostRole":
         properties |= {"role": about.get("role", "service"), "instance": name, "environment": "local"}
+    properties |= known(about.get("properties", {}))
     if "host" in about:
         properties["host"] = json.dumps({"name": about["host"]})
     if "variables" in about:
@@ -62,9 +68,24 @@ def setting(tier: int, **about: Any) -> Setting:
 def planned(tier: int) -> tuple[tuple[Resource, ...], Setting]:
     """Return the real plan of a tier, and what rules are told of its environment."""
     with TemporaryDirectory() as folder:
-        wanted = blueprint(tier, Path(folder))
+        return _plan(blueprint(tier, Path(folder)))
+
+
+@cache
+def careful() -> tuple[tuple[Resource, ...], Setting]:
+    """Return the real plan of an environment that keeps every rule, also those that no tier makes mandatory."""
+    with TemporaryDirectory() as folder:
+        plain = blueprint(5, Path(folder))
+    machine = HostConfiguration.model_validate({"firewall": {}, "encrypted_data": {}})
+    notify = Notify.model_validate({"webhook": {"url": "https://hooks.example/alerts"}})
+    spec = plain.spec.model_copy(update={"hosts": (Host(configure=machine),), "notify": notify})
+    backup = plain.slots["backup"].model_copy(update={"place": "/mnt/elsewhere"})
+    return _plan(dataclasses.replace(plain, spec=spec, slots={**plain.slots, "backup": backup}))
+
+
+def _plan(wanted: Blueprint) -> tuple[tuple[Resource, ...], Setting]:
     resources = tuple(Resource(each.urn, each.type, each.inputs) for each in plan(wanted))
-    return resources, setting(tier, use_cases=wanted.spec.use_cases)
+    return resources, setting(wanted.tier, use_cases=wanted.spec.use_cases)
 
 
 def broken(
@@ -79,6 +100,12 @@ def _changed(resource: Resource, change: Callable[[dict[str, Any]], object]) -> 
     variables = json.loads(resource.properties["variables"])
     change(variables)
     return Resource(resource.urn, resource.type, {**resource.properties, "variables": json.dumps(variables)})
+
+
+def without(resources: Sequence[Resource], path: str) -> tuple[Resource, ...]:
+    """Return the plan without the resource at ``path``."""
+    assert path in [resource.path for resource in resources]
+    return tuple(each for each in resources if each.path != path)
 
 
 def asked(resources: Sequence[Resource], told: Setting) -> list[Finding]:

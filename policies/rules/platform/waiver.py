@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies import waivers
-from policies.resource import Resource, Stack, is_platform
+from policies.resource import Resource, is_platform
 from policies.rule import Rule, Violation
+from policies.stack import Stack
 
 
 def _check(_resource: Resource, stack: Stack) -> Iterator[Violation]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from policies.resource import Resource, Stack, is_service
+from policies.resource import Resource, is_service
 from policies.rule import Rule, Violation
+from policies.stack import Stack
 from policies.values import Value
 
 # What a secret is known by, wherever it comes from.

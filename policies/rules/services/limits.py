@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.resource import Resource, Stack, is_service
+from policies.resource import Resource, is_service
 from policies.rule import Rule, Violation
+from policies.stack import Stack
 
 
 def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
