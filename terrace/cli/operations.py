@@ -21,6 +21,7 @@ from terrace.engine.options import PARALLEL, Options
 from terrace.errors import InputError
 
 if TYPE_CHECKING:
+    from terrace.engine.judge import Judge
     from terrace.engine.passphrase import Passphrase
     from terrace.engine.project import Project
     from terrace.engine.stack import Stack as EmbeddedStack
@@ -148,8 +149,12 @@ def open_session(
     root = project_root(project)
     chosen_options = options or Options()
     running: Running
+    judge: Judge | None = None
     if runs_program:
+        from terrace.compliance import engine_judge
+
         running = spec = _checked(root, env, as_json=as_json)
+        judge = engine_judge(spec, env)
         if len(spec.hosts) > 1:  # one that can't be reached keeps none of the others waiting
             chosen_options = dataclasses.replace(chosen_options, continue_on_error=True)
     else:
@@ -158,7 +163,7 @@ def open_session(
     if running.backend and "PULUMI_BACKEND_URL" not in os.environ:
         found = dataclasses.replace(found, backend_url=running.backend)
     chosen = engine or EngineName(running.engine)
-    return Session(env, found, _stack(chosen, found, env), as_json, chosen_options)
+    return Session(env, found, _stack(chosen, found, env, judge), as_json, chosen_options)
 
 
 def _checked(root: Path, env: str, *, as_json: bool) -> PlatformSpec:
@@ -222,7 +227,7 @@ def ask(question: str) -> None:
         raise typer.Exit(FAILED)
 
 
-def _stack(engine: EngineName, project: Project, env: str) -> Stack:
+def _stack(engine: EngineName, project: Project, env: str, judge: Judge | None) -> Stack:
     def passphrase() -> Passphrase:
         return _passphrase(project, env)
 
@@ -230,14 +235,14 @@ def _stack(engine: EngineName, project: Project, env: str) -> Stack:
         from terrace.pulumi_cli import PulumiStack
 
         return PulumiStack(project, env, passphrase)
-    return embedded(project, env)
+    return embedded(project, env, judge)
 
 
-def embedded(project: Project, env: str) -> EmbeddedStack:
-    """Return the environment's stack on the embedded engine."""
+def embedded(project: Project, env: str, judge: Judge | None = None) -> EmbeddedStack:
+    """Return the environment's stack on the embedded engine; ``judge`` sees what is planned before it is done."""
     from terrace.engine.stack import Stack as EmbeddedStack
 
-    return EmbeddedStack(project, env, passphrase=lambda: _passphrase(project, env).value)
+    return EmbeddedStack(project, env, passphrase=lambda: _passphrase(project, env).value, judge=judge)
 
 
 def _passphrase(project: Project, env: str) -> Passphrase:

@@ -1,0 +1,28 @@
+"""K8: a host closes every port to who has no edge to it in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.resource import Resource, is_host
+from policies.rule import Rule, Violation
+from policies.stack import Stack
+
+
+def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
+    if (resource.host, "firewall") not in stack.roles:
+        yield Violation("host", "every user of the machine, and every service, reaches every port on loopback")
+
+
+RULE = Rule(
+    id="K8",
+    title="ports are closed by default",
+    why="A service that was broken into reaches all others, the database among them.",
+    severity="high",
+    from_tier=None,
+    controls={"soc2": ("CC6.6",), "iso27001": ("8.20", "8.22")},
+    fix="`hosts: [{configure: {firewall: {}}}]`",
+    of=is_host,
+    check=_check,
+    whole_stack=True,
+)
