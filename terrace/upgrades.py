@@ -1,5 +1,7 @@
 """Services that come to another version: what that changes for good, what is refused, what is saved before.
 
+And slots that come to another flavor, which takes over nothing of the one before.
+
 The truth of which version a service's data is of stands on its host, where the role ``service`` notes it before the
 version touches anything. The state can't say: a run may have been cut short, or data brought back from a backup.
 """
@@ -74,6 +76,35 @@ class Move:
             first = "a backup is made first" if saved else "there is no slot `backup` to save it first"
             return f"{what} changes {self.one_way} for good, {first}"
         return f"{what}, an earlier version" if self.is_back else f"{what}, which can go back"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A slot that comes from the flavor ``before`` to the flavor ``after``."""
+
+    slot: str
+    before: str
+    after: str
+
+    @property
+    def sentence(self) -> str:
+        """Say it to people."""
+        what = f"{self.slot}: {self.before} → {self.after} carries nothing over"
+        return f"{what}: what {self.before} keeps stays where it is, and {self.after} doesn't read it"
+
+
+def changes(deployed: Mapping[str, str], blueprint: Blueprint) -> list[Change]:
+    """Return which slots come to another flavor.
+
+    Args:
+        deployed: Slot → the flavor that the last `up` gave it.
+        blueprint: What the next one is to give.
+    """
+    return [
+        Change(slot, deployed[slot], spec.flavor)
+        for slot, spec in blueprint.slots.items()
+        if deployed.get(slot, spec.flavor) != spec.flavor
+    ]
 
 
 def software(blueprint: Blueprint, catalog: Catalog, host: str) -> dict[str, dict[str, str]]:

@@ -50,6 +50,7 @@ def test_preview_prints_the_contract_as_json(play: Callable[..., Recorded]) -> N
         "outputs": {"tier": 3, "connection": "[secret]"},
         "rules": [],
         "versions": [],
+        "flavors": [],
     }
 
 

@@ -142,6 +142,15 @@ def test_the_command_refuses_before_anything_is_touched(known: dict[str, str]) -
         upgrades.refuse("local", moves)
 
 
+def test_a_slot_comes_to_another_flavor_only_where_it_was_there() -> None:
+    blueprint = resolve(config.load(ROOT, "local"))
+    same = {slot: spec.flavor for slot, spec in blueprint.slots.items()}
+    assert upgrades.changes({}, blueprint) == []
+    assert upgrades.changes({**same, "gone": "one"}, blueprint) == []
+    (change,) = upgrades.changes({**same, "pipelines": "timer"}, blueprint)
+    assert change == upgrades.Change("pipelines", "timer", "airflow")
+
+
 def test_a_host_that_cannot_be_reached_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_host: Mapping[str, Any], _environment: str) -> None:
         raise OperationError("unreachable")
