@@ -101,7 +101,7 @@ def require_known(patterns: Iterable[str], urns: Collection[str]) -> None:
     Raises:
         InputError: A pattern fits none of the resources.
     """
-    from terrace.cli.names import resource_name
+    from terrace.names import resource_name
 
     for pattern in patterns:
         wanted = Urns([pattern])
