@@ -262,6 +262,21 @@ def test_a_lost_host_with_the_databases_is_back_within_its_recovery_time(fleet: 
     assert time.monotonic() - lost < RECOVERY_SECONDS
 
 
+def test_a_lost_host_without_databases_is_back_and_the_others_stay(fleet: Fleet) -> None:
+    _keep(fleet, "second")
+    fleet.sql("UPDATE kept SET word = 'later'")
+    fleet.front.stop()
+    lost = time.monotonic()
+    fleet.front.start()
+    fleet.up()
+    plan = _restore(fleet, fleet.front, "host-backup", FRONT)
+    assert (plan["databases"], plan["others"]) == ([], [])
+    assert fleet.front.run("cat", KEPT).stdout == "second\n"
+    assert fleet.sql("SELECT word FROM kept") == "later"
+    assert fleet.unhealthy() == set()
+    assert time.monotonic() - lost < RECOVERY_SECONDS
+
+
 def test_no_key_and_no_password_stands_in_the_inventory_or_the_outputs(fleet: Fleet) -> None:
     plain = json.dumps(fleet.project.json("output", ENVIRONMENT))
     assert "PRIVATE KEY" not in plain
