@@ -12,11 +12,13 @@ import pytest
 
 from policies.evaluate import Finding
 from policies.resource import Resource
+from terrace import compliance
 from terrace.resolve import Blueprint
 from terrace.spec import Person, Team
 from tests.components.recording import blueprint, plan
 from tests.components.test_contract import OTHERS
 from tests.components.test_hosts import HOSTS, _blueprint
+from tests.host.conftest import make_project
 from tests.policies.world import asked, careful, setting, wrong
 
 
@@ -93,3 +95,11 @@ def _without(resource: Resource, name: str) -> Resource:
     variables: dict[str, Any] = json.loads(resource.properties["variables"])
     variables.pop(name, None)
     return replace(resource, properties={**resource.properties, "variables": json.dumps(variables)})
+
+
+def test_the_platforms_of_the_tests_keep_the_rules(tmp_path: Path) -> None:
+    """Else every test on a live platform would end with what `up` refuses."""
+    project = make_project(tmp_path, "test", 10_000)
+    verdict = compliance.check(project.root, project.environment)
+    assert verdict.is_kept(allow_undetermined=False), [each for each in verdict.findings if each.stops]
+    assert [each.resource.path for each in verdict.findings if each.waiver] == ["platform/host"]
