@@ -12,7 +12,6 @@ import http.client
 import json
 import re
 import secrets
-import ssl
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +23,7 @@ from typing import Any
 from components.monitoring.parts.notices import TEST_ALERT
 from terrace.errors import InputError, OperationError
 from terrace.notify import Way
+from terrace.web import trust
 
 REQUEST_SECONDS = 30.0
 POLL_SECONDS = 0.3
@@ -82,7 +82,7 @@ class AlertsClient:
     def __init__(self, base_url: str, user: str, password: str, ca_file: Path | None = None) -> None:
         self._base = base_url
         self._authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        context = ssl.create_default_context(cafile=ca_file)
+        context = trust(ca_file)
         direct = urllib.request.ProxyHandler({})  # the gateway is the platform's own; a proxy has no business here
         self._opener = urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context))
 

@@ -20,6 +20,29 @@ _KINDS = {  # pydantic's type of error → what it means in YAML
     "model_type": "it should be a mapping",
     "string_type": "it should be a text",
 }
+_WORD = "it should be small letters, digits, hyphens, and underscores, a letter first"
+_HOST = "it should be a host's name or IP address"
+_MAIL = "it should be a mail address"
+_FORMS = {  # a pattern of the spec → what it means
+    r"^[a-z][a-z0-9-]{0,30}$": "it should be up to 31 small letters, digits, and hyphens, a letter first",
+    r"^[a-z_][a-z0-9_-]{0,31}$": "it should be the name of an account on the host",
+    r"^[a-z][a-z0-9_-]*$": _WORD,
+    r"^[a-z][a-z0-9_]*$": "it should be small letters, digits, and underscores, a letter first",
+    r"^[^@\s]+@[^@\s]+$": _MAIL,
+    r'^[^@\s{}<>,;"]+@[^@\s{}<>,;"]+$': _MAIL,
+    r"^[A-Za-z0-9][A-Za-z0-9.-]*$": _HOST,
+    r"^[A-Za-z0-9.-]+$": _HOST,
+    r"^https?://": "it should begin with https:// or http://",
+    r"^file://": "it should begin with file://",
+    r"^/": "it should be a whole path, which begins with /",
+    r"^/[\w./-]+$": "it should be a whole path, which begins with /, of letters, digits, and . _ -",
+    r"^[/~][^\n\"%]*$": "it should be a path that begins with / or ~",
+    r"^([01]\d|2[0-3]):[0-5]\d$": "it should be a time of day, such as 02:30, in quotes",
+    r"^[0-9][A-Za-z0-9.+~:-]*$": "it should be a version, such as 535.216.01-1~deb12u1",
+    r"^[A-Za-z_]\w*(\.\w+)+$": "it should be a type with its module, such as sklearn.tree._tree.Tree",
+    r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( [^\n]*)?$": "it should be a public "
+    "SSH key, such as `ssh-ed25519 AAAA… ann@laptop`",
+}
 
 
 def complaint(model: type[BaseModel], detail: ErrorDetails, loc: tuple[str | int, ...]) -> str:
@@ -30,6 +53,8 @@ def complaint(model: type[BaseModel], detail: ErrorDetails, loc: tuple[str | int
         return f"{given!r} is not allowed{nearest(str(given), allowed)} (allowed: {', '.join(allowed)})"
     text = re.sub(r"^(Input|String|Tuple) should ", "it should ", detail["msg"])
     text = _KINDS.get(detail["type"], text.partition(" after validation")[0])
+    if detail["type"] == "string_pattern_mismatch":
+        text = _FORMS.get(detail["ctx"]["pattern"], text)
     field = _model_at(model, loc[:-1]).model_fields.get(str(loc[-1]))
     show = isinstance(given, (str, int, float, bool)) and (field is None or field.repr)
     return f"{repr(given) + ': ' if show else ''}{text}{_range(field)}"

@@ -211,12 +211,21 @@ class _Reader:
                 fields = tuple({*fields, *self.catalog.flavors} - set(NOT_IN_PLATFORM))
             self._add_key(f"{name}: unknown key {str(loc[-1])!r}", str(loc[-1]), fields, where)
         elif detail["type"] == "missing":
-            self._add(f"{name}: it is missing", where[:-1], key=True)
+            self._add(f"{name}: it is missing{self._misplaced(str(loc[-1])) if root else ''}", where[:-1], key=True)
         elif detail["type"] == PROBLEMS:
             for problem in detail["ctx"]["problems"]:
                 self._add(".".join(map(str, [*loc, *problem.path])) + f": {problem.text}", (*where, *problem.path))
         else:
             self._add(f"{name}: {complaint(model, detail, loc)}", where, key=is_key)
+
+    def _misplaced(self, key: str) -> str:
+        """Return a hint at where a key that belongs to `config` stands instead."""
+        config = self.file.data.get("config") or {}
+        if key in config:
+            return f"; `{key}` under `config` is not it: write `terrace:{key}`"
+        if {key, f"terrace:{key}"} & set(self.file.data):
+            return f"; write `terrace:{key}` under `config:`"
+        return ""
 
     def _path_of(self, path: tuple[str, ...], loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
         if path != ("config",):

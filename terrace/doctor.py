@@ -198,7 +198,7 @@ def _memory(needs: Needs) -> Check:
         "memory",
         ok,
         f"{total_gb:.1f} GB",
-        "" if ok else f"{needs.memory_gb:.0f} GB are needed; lower the tier or add memory",
+        "" if ok else f"{needs.memory_gb:.0f} GB are needed for tier 3 with a first project",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from terrace import config, doctor, remote, resolve, status
 from terrace.doctor import Check, Needs
-from terrace.errors import OperationError
+from terrace.errors import OperationError, TerraceError
 from terrace.hosts import Host
 from terrace.resolve import Blueprint
 from terrace.status import Health, Status
@@ -42,10 +42,14 @@ def _ask(env: str, host: Mapping[str, Any], services: list[Mapping[str, Any]]) -
         answers = status.probe(env, services) if here else remote.call(host, "terrace.status.probe", env, services)
         return [Health(**answer) for answer in answers]
     except OperationError as error:
-        said = (error.why or "").splitlines()
-        detail = f"{error.where}: {error.what}" + (f" ({said[-1]})" if said else "")
-        keys = ("slot", "flavor", "name", "url")
-        return [Health(**{key: str(each[key]) for key in keys}, healthy=False, detail=detail) for each in services]
+        said, keys = _said(error), ("slot", "flavor", "name", "url")
+        return [Health(**{key: str(each[key]) for key in keys}, healthy=False, detail=said) for each in services]
+
+
+def _said(error: OperationError) -> str:
+    """Return what went wrong on a host, on one line."""
+    said = (error.why or "").splitlines()
+    return f"{error.where}: {error.what}" + (f" ({said[-1]})" if said else "")
 
 
 def checks(root: Path, env: str) -> tuple[Check, ...]:
@@ -57,7 +61,7 @@ def checks(root: Path, env: str) -> tuple[Check, ...]:
     needs, blueprint = doctor.needs_of(root, env), resolve.resolve(config.load(root, env))
     hosts = blueprint.hosts
     if len(hosts) == 1 and hosts[0].is_here:
-        return doctor.examine(needs)
+        return (*doctor.examine(needs), *_shared_ports(root, env, needs.ports))
     share = replace(needs, disk_gb=needs.disk_gb / len(hosts), memory_gb=needs.memory_gb / len(hosts))
 
     def ask(host: Host) -> list[Check]:
@@ -72,6 +76,19 @@ def checks(root: Path, env: str) -> tuple[Check, ...]:
         return tuple(check for found in pool.map(ask, hosts) for check in found)
 
 
+def _shared_ports(root: Path, env: str, ports: Mapping[str, int]) -> Iterator[Check]:
+    """Yield what another environment of this machine wants as well: only one of them can come up."""
+    for other in config.environments(root):
+        try:
+            blueprint = resolve.resolve(config.load(root, other))
+        except TerraceError:  # it says so itself when it is used
+            continue
+        shared = sorted(name for name, port in ports.items() if port in blueprint.ports.values())
+        if other != env and shared and any(host.is_here for host in blueprint.hosts):
+            fix = f"give {', '.join(shared)} other ports in stacks/Pulumi.{env}.yaml, to have both at once"
+            yield Check("ports", False, f"{len(shared)} of them are also those of {other}", fix, necessary=False)
+
+
 def _lacks(host: Host, needs: Needs, proxy: str) -> list[Check]:
     if host.is_here:
         return list(doctor.examine(needs))
@@ -81,9 +98,7 @@ def _lacks(host: Host, needs: Needs, proxy: str) -> list[Check]:
             host.document(), function, asdict(needs), proxy, needs=("terrace.at_rest", "terrace.ports")
         )
     except OperationError as error:
-        return [
-            Check(host.name, False, f"{error.where}: {error.what}", "\n".join(filter(None, (error.fix, error.why))))
-        ]
+        return [Check(host.name, False, _said(error), error.fix or "")]
     found = [Check(**{**answer, "name": f"{host.name}: {answer['name']}"}) for answer in answers]
     return [Check(host.name, True, f"{host.address} lets {host.user} in"), *found]
 

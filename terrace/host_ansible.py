@@ -24,7 +24,6 @@ ANSIBLE = Path(__file__).parents[1] / "ansible"
 # Ansible works on one core for most of a role's time; more roles than cores would only wait for each other.
 _AT_A_TIME = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 FOLDER_PREFIX = "terrace-run-"  # and the number of the process
-DATA = Path("/var/lib/terrace")
 MOST_CHARACTERS = 10_000  # of what a failed task said; log lines of several processes fit
 
 
@@ -99,7 +98,7 @@ def remove(task: Task, *, delete_data: bool) -> int:
 
 def remove_data(host: Mapping[str, Any], environment: str) -> None:
     """Remove the data that earlier removals left on the host, with the users that own it."""
-    if not is_here(host) or (DATA / environment).exists():
+    if not is_here(host) or (host_facts.DATA / environment).exists():
         variables = {"terrace_environment": environment}
         remove(Task(host, environment, "host", "host", variables, digest=""), delete_data=True)
 
@@ -125,10 +124,21 @@ def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
         )
         # By default it forks a terminal, which now and then fails in a process with gRPC's threads, as Pulumi's is.
         runner.runner_mode = "subprocess"
+        runner.config.command = [*_bound_to_this_process(), *runner.config.command]
         runner.run()
         if runner.status != "successful":
             raise events.error(task, runner.status)
         return events.changes
+
+
+def _bound_to_this_process() -> list[str]:
+    """Return what a command begins with, so that it ends when this process is killed.
+
+    Ansible would go on by itself otherwise, beside the next `up`, without the folder that this process made for it.
+    Empty where the system has no such means.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig=TERM"] if setpriv and sys.platform == "linux" else []
 
 
 def literal(value: Any) -> Any:
@@ -172,6 +182,8 @@ class _Events:
 
 
 def _message(result: Mapping[str, Any]) -> str:
+    if "censored" in result:
+        return "what it says may hold secrets, and is never shown"
     for item in result.get("results", ()):
         if item.get("failed"):
             return _message(item)

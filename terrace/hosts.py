@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
@@ -36,7 +35,7 @@ def _host_key(value: str) -> str:
     kind, _, blob = value.partition(" ")
     try:
         named = base64.b64decode(blob, validate=True)[4 : 4 + len(kind)].decode(errors="replace")
-    except binascii.Error:
+    except ValueError:  # no base64, or no ASCII
         named = ""
     if not kind or named != kind:
         raise PydanticCustomError(

@@ -59,16 +59,20 @@ class Models:
     """The models of a platform that is up.
 
     Args:
+        env: The environment.
         outputs: The stack's outputs, secrets shown.
 
     Raises:
         InputError: The platform has no registry or no serving, or is not up.
     """
 
-    def __init__(self, outputs: Mapping[str, Any]) -> None:
-        connection = outputs.get("connection", {})
+    def __init__(self, env: str, outputs: Mapping[str, Any]) -> None:
+        connection = outputs.get("connection")
+        if not connection:
+            raise InputError(f"{env} isn't up", fix=f"bring it up first: terrace up {env}")
         if "SERVING_URL" not in connection:
-            raise InputError("the platform serves no models", fix="bring it up first: terrace up <env>")
+            raise InputError(f"{env} serves no models", fix="add `serving: {}` to terrace:platform")
+        self._env = env
         self._registry: MLflowModels = connect(outputs)
         self._alias = str(connection["SERVING_ALIAS"])
         self._candidate = str(connection["SERVING_CANDIDATE_ALIAS"])
@@ -113,7 +117,7 @@ class Models:
         model = self.get(name)
         version = version or model.candidate
         if version is None:
-            raise InputError(f"{name} has no candidate", fix=f"name a version: terrace promote <env> {name} VERSION")
+            raise InputError(f"{name} has no candidate", fix=self._name_one(name))
         if self._registry.version_tags(name, version) is None:
             raise InputError(f"{name} has no version {version!r}", fix="see the registry for the versions there are")
         try:
@@ -141,9 +145,12 @@ class Models:
             raise InputError(
                 f"no version of {name} was in production before {model.served or 'now'}",
                 why=gone,
-                fix=f"name a version: terrace promote <env> {name} VERSION",
+                fix=self._name_one(name),
             )
         return self._move(model, target, by, history.ROLLBACK, seconds)
+
+    def _name_one(self, name: str) -> str:
+        return f"name a version: terrace promote {self._env} {name} VERSION"
 
     def _move(self, model: Model, version: str, by: str, how: str, seconds: float) -> Moved:
         begun = time.monotonic()
@@ -162,7 +169,7 @@ class Models:
                 "serving is down, so nothing was moved",
                 where=answer.url,
                 why=f"it answers {answer.status}",
-                fix="see what is wrong: terrace status <env>",
+                fix=f"see what is wrong: terrace status {self._env}",
             )
 
     def _wait(self, name: str, version: str, before: Mapping[str, str], deadline: float) -> None:
@@ -180,7 +187,7 @@ class Models:
                     "the version is not served yet",
                     where=f"{name} version {version}",
                     why=f"the deployer says {tags.get(STATE_TAG, 'nothing')!r}",
-                    fix="see terrace status <env> and the log of mlserver's process sync",
+                    fix=f"see terrace status {self._env} and the log of mlserver's process sync",
                 )
             time.sleep(POLL_SECONDS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,25 +39,32 @@ def stack_file_like(root: Path, source: str, *, tier: int | None = None, shift: 
         raise InputError(
             f"{source} has secrets, which can't be copied",
             where=loaded.file.name,
-            fix="Start from an environment without any, and set them by `pulumi config set --secret`.",
+            fix="Start from an environment without any, and put in what `terrace encrypt` prints.",
         )
+    if tier is not None:
+        loaded = replace(loaded, spec=loaded.spec.model_copy(update={"tier": tier}))
+    ports = resolve(loaded).ports
+    by = _free_shift(root, set(ports.values())) if shift is None else shift
+    return _changed(text, tier, {path: port + by for path, port in ports.items() if by})
+
+
+def _changed(text: str, tier: int | None, ports: Mapping[str, int]) -> str:
+    """Return a stack file's text with another tier, if one is given, and other ports, by ``slot.option``."""
     yaml = YAML(typ="rt")
     yaml.width = 120
     document = yaml.load(text)
     own: dict[str, Any] = document["config"]
     if tier is not None:
         own["terrace:tier"] = tier
-        loaded = replace(loaded, spec=loaded.spec.model_copy(update={"tier": tier}))
-    platform = own.get("terrace:platform")
-    if platform is None:
-        platform = own["terrace:platform"] = {}
-    ports = resolve(loaded).ports
-    by = _free_shift(root, set(ports.values())) if shift is None else shift
-    for path, port in ports.items() if by else ():
+    if own.get("terrace:platform") is None:
+        own["terrace:platform"] = {}
+    platform = own["terrace:platform"]
+    platform.pop("statements", None)  # an owner makes them, of one environment
+    for path, port in ports.items():
         slot, option = path.split(".")
         if not platform.get(slot):
             platform[slot] = {}
-        platform[slot][option] = port + by
+        platform[slot][option] = port
     written = io.StringIO()
     yaml.dump(document, written)
     return written.getvalue()

@@ -12,7 +12,6 @@ import base64
 import codecs
 import http.client
 import json
-import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -25,6 +24,7 @@ from components.pipelines.programs.timer import definition as contract
 from components.pipelines.programs.timer.records import PipelineStatus, Run, StepRun
 from terrace.errors import InputError, InputErrors, Location, OperationError
 from terrace.pipeline_bundle import Bundle, make_bundle
+from terrace.web import trust
 
 __all__ = [
     "Bundle",
@@ -94,6 +94,7 @@ class PipelineClient:
 
     Raises:
         InputError: ``base_url`` is not an HTTP address.
+        OperationError: The certificate can't be read.
     """
 
     def __init__(self, base_url: str, user: str, password: str, ca_file: Path | None = None) -> None:
@@ -102,9 +103,7 @@ class PipelineClient:
             raise InputError("The address of the pipelines service begins with https:// or http://", where=base_url)
         self._base = base_url.rstrip("/")
         self._authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        handlers: list[urllib.request.BaseHandler] = [
-            urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_file))
-        ]
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=trust(ca_file))]
         if address.hostname in {"localhost", "127.0.0.1", "::1"}:
             handlers.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*handlers)

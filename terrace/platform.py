@@ -88,16 +88,17 @@ class Platform(pulumi.ComponentResource):
 def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source | None = None) -> Platform:
     """Declare the platform and export its stack outputs.
 
-    Outputs: ``tier`` and ``target`` (plain), ``source`` {commit, dirty, digest} where it is given, ``endpoints``
-    {name: URL}, ``services`` [{slot, flavor, name, url, probe_url, probe_port}], and the secrets ``connection``
-    {variable: value}, ``credentials`` {name: {user, password}}, ``people`` {name: password}, and ``inventory``
-    (Ansible's YAML inventory as data). Where there are hosts beside this machine, also ``hosts`` (how each is reached;
-    keys stay in their files) and ``certificate`` (that of the environment's authority), and each service has a
-    ``host``.
+    Outputs: ``tier`` and ``target`` (plain), ``flavors`` {slot: flavor}, ``source`` {commit, dirty, digest} where it is
+    given, ``endpoints`` {name: URL}, ``services`` [{slot, flavor, name, url, probe_url, probe_port}], and the secrets
+    ``connection`` {variable: value}, ``credentials`` {name: {user, password}}, ``people`` {name: password}, and
+    ``inventory`` (Ansible's YAML inventory as data). Where there are hosts beside this machine, also ``hosts`` (how
+    each is reached; keys stay in their files) and ``certificate`` (that of the environment's authority), and each
+    service has a ``host``.
     """
     platform = Platform(blueprint, catalog or Catalog())
     pulumi.export("tier", blueprint.tier)
     pulumi.export("target", blueprint.target)
+    pulumi.export("flavors", {slot: spec.flavor for slot, spec in blueprint.slots.items()})
     if source:
         pulumi.export("source", source.document())
     pulumi.export("endpoints", platform.endpoints)

@@ -120,8 +120,8 @@ class Network(Model):
         15200,
         ge=1024,
         le=65000,
-        description="With several hosts: the first of the TCP ports, two for each host, that tell on loopback how the "
-        "host and its links to the others are.",
+        description="With several hosts: the first of the TCP ports, three for each host, that tell on loopback how "
+        "the host, its links to the others, and its backups are.",
     )
 
 
@@ -133,11 +133,7 @@ class Running(Model):
 
 
 class PlatformSpec(Running):
-    """One environment's platform as the user wrote it.
-
-    ``slots`` holds, for each slot that the user wrote, the options of its flavor; `model_fields_set` of these
-    tells which were written.
-    """
+    """One environment's platform as the user wrote it."""
 
     tier: Tier
     target: Literal["host", "kubernetes", "aws"] = Field(description="Where the platform runs.")
@@ -153,6 +149,7 @@ class PlatformSpec(Running):
     compliance: tuple[Profile, ...] = Field((), description="Frameworks whose rules are mandatory at any tier.")
     waivers: tuple[RuleWaiver, ...] = Field((), description="Exceptions to rules; `terrace check` reports each.")
     network: Network = Field(Network(), description="Proxy and private package index.")
+    # For each slot that the user wrote, its flavor's options; `model_fields_set` of these tells which were written.
     slots: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="after")

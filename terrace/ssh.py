@@ -46,9 +46,8 @@ def configuration(host: Mapping[str, Any]) -> Path:
     for file in (key for part in _machines(host) if (key := _key_file(part))):
         if not file.is_file():
             raise OperationError(
-                "the SSH key's file is missing",
+                f"the SSH key's file {file} is missing",
                 where=host["name"],
-                why=str(file),
                 fix="Correct `key_file` of the host.",
             )
     digest = hashlib.sha256(json.dumps(dict(host), sort_keys=True).encode()).hexdigest()[:12]

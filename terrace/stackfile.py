@@ -72,7 +72,7 @@ class StackFile:
             yield ("encryptionsalt",), "it isn't a salt that Pulumi writes (v1:…:v1:…:…)"
         for path, secret in _secrets(self.data.get("config"), ("config",)):
             if not re.fullmatch(CIPHERTEXT, str(secret)):
-                yield path, "it isn't what `pulumi config set --secret` writes (v1:…:…)"
+                yield path, "it isn't what `terrace encrypt` prints (v1:…:…)"
             elif salt is None:
                 yield path, "it was encrypted with an `encryptionsalt` that this file lacks"
 

@@ -1,5 +1,7 @@
 """Services that come to another version: what that changes for good, what is refused, what is saved before.
 
+And slots that come to another flavor, which takes over nothing of the one before.
+
 The truth of which version a service's data is of stands on its host, where the role ``service`` notes it before the
 version touches anything. The state can't say: a run may have been cut short, or data brought back from a backup.
 """
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 WITHOUT_BACKUP = "TERRACE_WITHOUT_BACKUP"
 _saving = threading.Lock()
-_saved: set[backup.Agent] = set()
+_saved: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,35 @@ class Move:
             first = "a backup is made first" if saved else "there is no slot `backup` to save it first"
             return f"{what} changes {self.one_way} for good, {first}"
         return f"{what}, an earlier version" if self.is_back else f"{what}, which can go back"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A slot that comes from the flavor ``before`` to the flavor ``after``."""
+
+    slot: str
+    before: str
+    after: str
+
+    @property
+    def sentence(self) -> str:
+        """Say it to people."""
+        what = f"{self.slot}: {self.before} → {self.after} carries nothing over"
+        return f"{what}: what {self.before} keeps stays where it is, and {self.after} doesn't read it"
+
+
+def changes(deployed: Mapping[str, str], blueprint: Blueprint) -> list[Change]:
+    """Return which slots come to another flavor.
+
+    Args:
+        deployed: Slot → the flavor that the last `up` gave it.
+        blueprint: What the next one is to give.
+    """
+    return [
+        Change(slot, deployed[slot], spec.flavor)
+        for slot, spec in blueprint.slots.items()
+        if deployed.get(slot, spec.flavor) != spec.flavor
+    ]
 
 
 def software(blueprint: Blueprint, catalog: Catalog, host: str) -> dict[str, dict[str, str]]:
@@ -139,18 +170,19 @@ def save_first(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
     """
     if not olds.get("backup") or os.environ.get(WITHOUT_BACKUP) == "1" or not must_save(news):
         return
-    place = json.loads(olds["backup"])
-    agent = backup.Agent(news["environment"], backup.SLOT, None if host_ansible.is_here(place) else place)
+    environment, hosts = news["environment"], json.loads(olds["backup"])
+    if isinstance(hosts, dict):  # of a state from when one host alone made backups
+        hosts = [hosts]
     with _saving:
-        if agent in _saved:
+        if environment in _saved:
             return
         try:
-            agent.back_up()
+            backup.Backups.on(environment, hosts).back_up()
         except TerraceError as error:
             fix = f"Remove the cause, or go on without a backup by {WITHOUT_BACKUP}=1; then run the same command again."
             what = "no backup could be made, and a new version would change data for good"
-            raise OperationError(what, where=news["environment"], why=str(error), fix=fix) from None
-        _saved.add(agent)
+            raise OperationError(what, where=environment, why=str(error), fix=fix) from None
+        _saved.add(environment)
 
 
 def _of_host(props: Mapping[str, Any]) -> list[Move]:

@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from terrace.errors import OperationError
@@ -38,6 +39,23 @@ class Answer:
             raise OperationError("the answer is no JSON", where=self.url, why=self.text[:200]) from None
 
 
+def trust(ca_file: str | Path | None) -> ssl.SSLContext:
+    """Return what trusts the certificates of this authority; of the system's where absent.
+
+    Raises:
+        OperationError: The authority's certificate isn't there, or is none.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise OperationError(
+            "the certificate of the environment's own authority can't be read",
+            where=str(ca_file),
+            why=error.strerror or str(error),
+            fix="`terrace up <env>` makes it anew; it is gone where somebody removed files of the platform",
+        ) from error
+
+
 class Client:
     """A service behind the gateway.
 
@@ -46,13 +64,15 @@ class Client:
         user: The account's name.
         password: The account's password.
         ca_file: The certificate to trust; the system's where absent.
+
+    Raises:
+        OperationError: The certificate can't be read.
     """
 
     def __init__(self, url: str, user: str, password: str, ca_file: str | None = None) -> None:
         self._url = url.rstrip("/")
         self._account = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        context = ssl.create_default_context(cafile=ca_file)
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=trust(ca_file))]
         if urllib.parse.urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}:
             handlers.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*handlers)

@@ -15,6 +15,7 @@ short_description: Change kernel settings and modes of files that are somebody e
 description:
   - What differs is changed, its value before noted in the host's manifest first. terrace_remove brings that back.
   - What is wanted no longer is brought back at once. Settings and files that the machine lacks are left out.
+  - Of environments on one machine that want the same, the last one to go brings it back.
 options:
   environment: {description: The environment., type: str, required: true}
   entry: {description: Name of the manifest's entry., type: str, required: true}
@@ -24,6 +25,7 @@ author: [Terrace]
 """
 
 KERNEL = Path("/proc/sys")
+MANIFESTS = Path("/etc/terrace")
 
 
 class Settings:
@@ -55,22 +57,34 @@ class Modes:
         Path(path).chmod(int(mode, 8))
 
 
-def _changes(kind: type, wanted: dict, noted: dict) -> tuple[dict, dict]:
-    """Return the values to set, and what is to be noted of each value that is not the machine's own."""
+def _changes(kind: type, wanted: dict, noted: dict, others: dict) -> tuple[dict, dict]:
+    """Return the values to set, and what is to be noted of each value that is not the machine's own.
+
+    ``noted`` was so before, ``others`` is what other environments have noted.
+    """
     new, note = {}, {}
     for name, value in wanted.items():
         found = kind.read(name)
         if found is None:
             continue
-        before = noted[name]["before"] if name in noted else found
+        before = {"before": found, **others.get(name, {}), **noted.get(name, {})}["before"]
         if before != value:
             note[name] = {"before": before, "ours": value}
         if found != value:
             new[name] = value
     for name, values in noted.items():
-        if name not in wanted and kind.read(name) == values["ours"]:
+        if name not in wanted and name not in others and kind.read(name) == values["ours"]:
             new[name] = values["before"]
     return new, note
+
+
+def _others(own: Path, kind: str) -> dict:
+    """Return what other environments have noted."""
+    found = {}
+    for file in MANIFESTS.glob("*/manifest.d/*.before"):
+        if file != own:
+            found.update(json.loads(file.read_text()).get(kind, {}))
+    return found
 
 
 def _save(file: Path, notes: dict) -> None:
@@ -92,10 +106,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     settings = {name.replace(".", "/"): " ".join(str(v).split()) for name, v in module.params["settings"].items()}
-    file = Path("/etc/terrace", module.params["environment"], "manifest.d", f"{module.params['entry']}.before")
+    file = MANIFESTS / module.params["environment"] / "manifest.d" / f"{module.params['entry']}.before"
     noted = json.loads(file.read_text()) if file.is_file() else {}
-    values, settings_note = _changes(Settings, settings, noted.get("settings", {}))
-    modes, modes_note = _changes(Modes, module.params["modes"], noted.get("modes", {}))
+    values, settings_note = _changes(Settings, settings, noted.get("settings", {}), _others(file, "settings"))
+    modes, modes_note = _changes(Modes, module.params["modes"], noted.get("modes", {}), _others(file, "modes"))
     notes = {"settings": settings_note, "modes": modes_note}
     if not module.check_mode:
         if notes != noted and (noted or settings_note or modes_note):

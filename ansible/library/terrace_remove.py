@@ -31,6 +31,8 @@ author: [Terrace]
 
 STOP_SECONDS = 40
 NFT = Path("/usr/sbin/nft")
+KERNEL = Path("/proc/sys")
+MANIFESTS = Path("/etc/terrace")
 
 
 def _run(*command: str) -> subprocess.CompletedProcess:
@@ -108,14 +110,17 @@ def _shut_home(home: Path, uid: int) -> None:
 
 
 def _restore(note: Path) -> None:
-    """Bring back what terrace_machine changed: what others have changed since then stays as it is."""
+    """Bring back what terrace_machine changed: what others have changed since then, or still want, stays as it is."""
     before = json.loads(note.read_text()) if note.is_file() else {}
+    others = [json.loads(other.read_text()) for other in MANIFESTS.glob("*/manifest.d/*.before") if other != note]
     for name, values in before.get("settings", {}).items():
-        file = Path("/proc/sys", name)
-        if file.exists() and file.read_text().split() == values["ours"].split():
+        file = KERNEL / name
+        wanted = any(name in other.get("settings", {}) for other in others)
+        if not wanted and file.exists() and file.read_text().split() == values["ours"].split():
             file.write_text(values["before"])
     for path, modes in before.get("modes", {}).items():
-        if Path(path).exists() and f"{Path(path).stat().st_mode & 0o7777:04o}" == modes["ours"]:
+        wanted = any(path in other.get("modes", {}) for other in others)
+        if not wanted and Path(path).exists() and f"{Path(path).stat().st_mode & 0o7777:04o}" == modes["ours"]:
             Path(path).chmod(int(modes["before"], 8))
     note.unlink(missing_ok=True)
 
@@ -181,7 +186,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     environment = module.params["environment"]
-    folder = Path(f"/etc/terrace/{environment}/manifest.d")
+    folder = MANIFESTS / environment / "manifest.d"
     files = sorted(folder.glob(f"{module.params['entry'] or '*'}.json"))
     if (keep := module.params["keep"]) is not None:
         gone = [made for file in files for made in _settle(file, environment, keep, check=module.check_mode)]

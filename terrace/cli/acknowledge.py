@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 HOURS = {"m": 1 / 60, "h": 1.0, "d": 24.0}
 LONGEST_HOURS = 7 * 24.0
 
+Labels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label", "-l", metavar="NAME=VALUE", help="Only alerts with it, such as service=mlflow; can be repeated."
+    ),
+]
+
 
 def acknowledge(
     env: Annotated[str, typer.Argument(metavar="ENV", help="The environment.")],
@@ -26,12 +33,7 @@ def acknowledge(
     duration: Annotated[
         str, typer.Option("--for", metavar="TIME", help="For how long nobody is told again: 30m, 2h, 1d.")
     ] = "2h",
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--label", "-l", metavar="NAME=VALUE", help="Only alerts with it, such as service=mlflow; can be repeated."
-        ),
-    ] = None,
+    label: Labels = None,
     project: ProjectFolder = None,
     engine: Engine = None,
     as_json: AsJson = False,

@@ -14,6 +14,10 @@ from terrace.errors import InputError
 
 OTHER_SCREEN, FIRST_SCREEN = "\x1b[?1049h\x1b[H", "\x1b[?1049l"  # of a terminal; what the other one showed is gone
 
+NewFile = Annotated[
+    Path | None, typer.Option("--file", help="Write them to a new file that only you can read.", metavar="FILE")
+]
+
 
 def credentials(
     env: Annotated[str, typer.Argument(metavar="ENV", help="The environment.")],
@@ -21,9 +25,7 @@ def credentials(
     project: ProjectFolder = None,
     engine: Engine = None,
     new: Annotated[bool, typer.Option("--new", help="Make a new password first; the old one ends.")] = False,
-    file: Annotated[
-        Path | None, typer.Option("--file", help="Write them to a new file that only you can read.", metavar="FILE")
-    ] = None,
+    file: NewFile = None,
     yes: Yes = False,
 ) -> None:
     """Hand a person's account over: shown once, on a terminal or in a file.

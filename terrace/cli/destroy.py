@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 DELETE_DATA = "TERRACE_DELETE_DATA"  # read by the host's provider when it deletes
 
+DeleteData = Annotated[
+    bool, typer.Option("--delete-data", help="Delete the services' data too; nothing brings it back.")
+]
+
 
 def destroy(
     env: Environment = "local",
@@ -36,9 +40,7 @@ def destroy(
     refresh: RefreshFirst = False,
     parallel: Parallel = PARALLEL,
     continue_on_error: ContinueOnError = False,
-    delete_data: Annotated[
-        bool, typer.Option("--delete-data", help="Delete the services' data too; nothing brings it back.")
-    ] = False,
+    delete_data: DeleteData = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:

@@ -13,7 +13,8 @@ from terrace.errors import InputError
 def encrypt(env: Environment = "local", project: ProjectFolder = None) -> None:
     """Encrypt a secret, to be put into the stack file.
 
-    Asks for it, or reads it from standard input; prints what to write in its place. As `pulumi config set --secret`.
+    Asks for it, or reads it from standard input; prints what to write in its place. As `pulumi config set --secret`,
+    it makes the stack's passphrase, and writes its `encryptionsalt` into the file, where there is none yet.
 
     Example: terrace encrypt local < password.txt
     """

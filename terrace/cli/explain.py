@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,6 +13,7 @@ from terrace.cli.options import AsJson, Environment, ProjectFolder, project_root
 if TYPE_CHECKING:
     from terrace.explain import Explanation
 
+MOST_CHARACTERS = 160  # of a value; `--json` has all of it
 COLORS = {"covered": "green", "stated": "cyan", "not covered": "yellow"}
 
 
@@ -33,11 +35,17 @@ def explain(env: Environment = "local", project: ProjectFolder = None, as_json: 
         _print(explanation)
 
 
+def _shown(value: Any) -> str:
+    """Return a value as it may be written in the stack file; only what is long is cut."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
+
+
 def _print(explanation: Explanation) -> None:
     typer.secho(f"{explanation.env}: tier {explanation.tier}, target {explanation.target}", bold=True)
     width = max(len(value.path) for value in explanation.values)
     for value in explanation.values:
-        typer.echo(f"  {value.path:<{width}} = {value.value}", nl=False)
+        typer.echo(f"  {value.path:<{width}} = {_shown(value.value)}", nl=False)
         typer.secho(f"  ({value.origin}: {value.detail})", dim=True)
     for entry in explanation.data:
         kept = f"kept {entry.keep_days} days at most" if entry.keep_days else "kept without a limit"

@@ -23,7 +23,7 @@ def models(
     from terrace.models import Models
 
     session = operations.open_session(env, project, engine, as_json=as_json)
-    found = Models(session.outputs(show_secrets=True)).all()
+    found = Models(env, session.outputs(show_secrets=True)).all()
     if as_json:
         results.print_json([model.document() for model in found])
     elif not found:

@@ -17,7 +17,7 @@ def new(
 ) -> None:
     """Make a stack file for another environment, with secrets and ports of its own.
 
-    Example: terrace new staging --tier 2
+    Example: terrace new qa --tier 2
     """
     from terrace import config, new_environment
     from terrace.errors import InputError

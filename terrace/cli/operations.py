@@ -174,7 +174,7 @@ def _checked(root: Path, env: str, *, as_json: bool) -> PlatformSpec:
     blueprint = resolve.resolve(config.load(root, env))
     if not as_json:
         print_powerless(blueprint)
-        results.print_unsaved(blueprint)
+        results.print_uncovered(blueprint)
     return blueprint.spec
 
 

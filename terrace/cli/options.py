@@ -68,6 +68,11 @@ ContinueOnError = Annotated[
     bool, typer.Option("--continue-on-error", help="Go on with what doesn't depend on a failed resource.")
 ]
 
+BackupsHost = Annotated[
+    str | None,
+    typer.Option("--host", metavar="HOST", help="Of a platform on several hosts, this one alone.", show_default=False),
+]
+
 
 # Terrace's components: names for what is in them, which a part of the platform can't do without.
 _ANY_STACK = "urn:pulumi:*::*::"
@@ -96,13 +101,18 @@ def require_known(patterns: Iterable[str], urns: Collection[str]) -> None:
     Raises:
         InputError: A pattern fits none of the resources.
     """
+    from terrace.names import resource_name
+
     for pattern in patterns:
         wanted = Urns([pattern])
         if pattern != COMPONENTS and not any(urn in wanted for urn in urns):
             words = pattern.removeprefix(_ANY_STACK).removesuffix("::**").replace("**terrace:", "").replace(":**", "")
+            word = words.replace("**::", "platform/").replace("::", "/")
+            same = sorted({name for urn in urns if (name := str(resource_name(urn))).endswith(f"/{word}")})
             raise InputError(
-                f"no resource is called {words.replace('**::', 'platform/').replace('::', '/')}",
-                fix="name it as `terrace preview` shows it: a slot, slot/resource, or a URN",
+                f"no resource is called {word}" + (f"; did you mean {same[0]!r}?" if same else ""),
+                fix="name a slot, such as tracking, a slot's resource, such as tracking/mlflow-service, or a URN; what "
+                "`terrace preview` shows of no slot is called platform/…",
             )
 
 

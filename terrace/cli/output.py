@@ -44,6 +44,8 @@ def output(
     session = operations.open_session(env, project, engine, as_json=as_json)
     with audited(session, "show_secrets", name or "all outputs") if show_secrets else contextlib.nullcontext():
         outputs = session.outputs(show_secrets=show_secrets)
+    if not outputs:
+        raise InputError(f"{env} isn't up", fix=f"bring it up first: terrace up {env}")
     value = outputs if name is None else _named(outputs, name, env)
     if as_json:
         typer.echo(json.dumps(value, indent=2))
@@ -55,9 +57,7 @@ def output(
 
 def _named(outputs: dict[str, Any], name: str, env: str) -> Any:
     if name not in outputs:
-        known = ", ".join(sorted(outputs))
-        fix = f"one of: {known}" if known else f"bring it up first: terrace up {env}"
-        raise InputError(f"{env} has no output {name!r}", fix=fix)
+        raise InputError(f"{env} has no output {name!r}", fix=f"one of: {', '.join(sorted(outputs))}")
     return outputs[name]
 
 

@@ -42,10 +42,10 @@ def preview(
         with_components=True,
     )
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True, options=options)
-    moves = versions.announce(session)
+    announced = versions.announce(session)
     result = session.run("preview")
     if as_json:
-        results.print_json({**results.plan_document(env, result), "versions": moves})
+        results.print_json({**results.plan_document(env, result), **announced})
     elif result.ok:
         results.print_plan(result)
     session.exit_on_failure("preview", result)

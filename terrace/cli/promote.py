@@ -42,7 +42,7 @@ def promote(
 
     session = operations.open_session(env, project, engine, as_json=as_json)
     with audited(session, "promote", f"{model} version {version or 'of the candidate'}") as note:
-        moved = Models(session.outputs(show_secrets=True)).promote(model, version, person())
+        moved = Models(env, session.outputs(show_secrets=True)).promote(model, version, person())
         note.detail = f"version {moved.version} in place of {moved.previous or 'none'}"
     print_moved(moved, as_json=as_json)
 

@@ -153,15 +153,17 @@ def print_endpoints(outputs: Mapping[str, Any]) -> None:
         typer.echo(f"  {name:<16} {url}")
 
 
-def print_unsaved(blueprint: Blueprint) -> None:
-    """Say which slots keep files on a host that no backup saves."""
-    from terrace.catalog import Catalog
-    from terrace.placement import unsaved
+def print_uncovered(blueprint: Blueprint) -> None:
+    """Say where a tier is asked for of which most is still to come."""
+    from terrace.tiers import TierTable
 
-    for slot in unsaved(blueprint, Catalog()):
-        where, saved = blueprint.places[slot], blueprint.places["backup"]
+    rows = TierTable.load().practices
+    cells = [rows[practice].cells[tier] for practice, tier in blueprint.practices.items()]
+    bare = sum(not cell.evidence and not cell.organisational for cell in cells)
+    if bare > len(cells) / 2:
+        tier, env = blueprint.tier, blueprint.environment
         typer.echo(
-            f"note: backups hold the files of {saved}; {slot} keeps its on {where}, which nobody saves", err=True
+            f"note: nothing covers yet what tier {tier} asks of {bare} practices: terrace explain {env}", err=True
         )
 
 

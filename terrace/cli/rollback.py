@@ -23,6 +23,6 @@ def rollback(
 
     session = operations.open_session(env, project, engine, as_json=as_json)
     with audited(session, "rollback", model) as note:
-        moved = Models(session.outputs(show_secrets=True)).rollback(model, person())
+        moved = Models(env, session.outputs(show_secrets=True)).rollback(model, person())
         note.detail = f"version {moved.version} in place of {moved.previous or 'none'}"
     print_moved(moved, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Says which services come to another version, before anything is touched."""
+"""Says which services come to another version, and which slots to another flavor, before anything is touched."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from terrace.cli.operations import Session
 
 
-def announce(session: Session) -> list[dict[str, Any]]:
-    """Print what each service comes from and to, and whether it can go back; return the same as data.
+def announce(session: Session) -> dict[str, list[dict[str, Any]]]:
+    """Print what each service comes from and to, and whether it can go back, and which slots change their flavor.
+
+    Returns the same as data: ``versions`` and ``flavors``.
 
     Raises:
         InputError: A service can't go back to the version that it is to have.
@@ -24,7 +26,13 @@ def announce(session: Session) -> list[dict[str, Any]]:
     blueprint = resolve(config.load(session.root, session.env))
     moves = upgrades.planned(blueprint, Catalog())
     upgrades.refuse(session.env, moves)
+    changes = upgrades.changes(session.stack.outputs().get("flavors") or {}, blueprint)
     if not session.as_json:
         for move in moves:
             typer.echo(f"  {move.sentence(saved=backup.SLOT in blueprint.slots)}")
-    return [{**dataclasses.asdict(move), "is_for_good": move.is_for_good} for move in moves]
+        for change in changes:
+            typer.echo(f"  {change.sentence}")
+    return {
+        "versions": [{**dataclasses.asdict(move), "is_for_good": move.is_for_good} for move in moves],
+        "flavors": [dataclasses.asdict(change) for change in changes],
+    }

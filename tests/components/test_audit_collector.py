@@ -7,6 +7,8 @@ import json
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -238,9 +240,9 @@ def test_a_kill_while_the_file_is_moved_loses_and_doubles_nothing(
     assert log.requests == 23
 
 
-def test_the_program_sends_what_there_is_and_a_sign_of_life(
-    nginx: Nginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@contextmanager
+def late_log() -> Iterator[tuple[http.server.HTTPServer, list[list[dict[str, Any]]]]]:
+    """An audit log whose port is its own and which doesn't listen yet, and the events that it gets in each request."""
     received: list[list[dict[str, Any]]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -253,18 +255,32 @@ def test_the_program_sends_what_there_is_and_a_sign_of_life(
         def log_message(self, *_: object) -> None:
             pass
 
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False) as server:
+        server.server_bind()
+        yield server, received
+
+
+def listen(server: http.server.HTTPServer) -> None:
+    server.server_activate()
+    server.serve_forever()
+
+
+def test_the_program_sends_what_there_is_and_a_sign_of_life(
+    nginx: Nginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "accounts").write_text("ann:{SSHA}x\n")
     variables = {"NGINX_PID": "nginx.pid", "ACCOUNTS_FILE": str(tmp_path / "accounts"), "AUDIT_ACCOUNTS": "admin"}
     for name, value in {**variables, "AUDIT_REQUESTS": str(nginx.path)}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(program, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(program, "REQUEST_SECONDS", 0.2)
     naps = 0
 
     def sleep(_seconds: float) -> None:
         nonlocal naps
         naps += 1
         if naps == 1:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=listen, args=(server,), daemon=True).start()
             nginx.write(1)
             nginx.file.write(line(2, status=401, user="typed") + "\n" + line(3, status=401, user="admin") + "\n")
             nginx.file.flush()
@@ -272,12 +288,8 @@ def test_the_program_sends_what_there_is_and_a_sign_of_life(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(time, "sleep", sleep)
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False) as server:
-        server.server_bind()
+    with late_log() as (server, received):
         monkeypatch.setenv("AUDIT_PORT", str(server.server_port))
-        monkeypatch.setattr(program, "REQUEST_SECONDS", 0.2)
-        original = server.serve_forever
-        server.serve_forever = lambda: (server.server_activate(), original())  # type: ignore[method-assign,func-returns-value,assignment,misc]
         with pytest.raises(KeyboardInterrupt):
             program.main()
         server.shutdown()

@@ -23,7 +23,11 @@ def test_nothing_of_a_host_is_planned_that_would_take_a_service_back(
     (tmp_path / "local" / "versions").mkdir(parents=True)
     (tmp_path / "local" / "versions" / "mlflow").write_text("99.0")
     shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
-    shutil.copytree(ROOT / "stacks", tmp_path / "stacks", ignore=shutil.ignore_patterns("__pycache__", ".venv"))
+    (tmp_path / "stacks").mkdir()
+    shutil.copy(ROOT / "stacks" / "__main__.py", tmp_path / "stacks")
+    # The checkout's own may have been brought up, and be locked with its passphrase.
+    stack = "config: {terrace:tier: 3, terrace:target: host, terrace:platform: {name: platform}}\n"
+    (tmp_path / "stacks" / "Pulumi.local.yaml").write_text(stack)
 
     planned = embedded(Project.load(tmp_path), "local").preview()
 

@@ -12,6 +12,21 @@ from tests.host.conftest import ROOT, Platform
 # What a lock says of one package. `tests/host/locks/<service>.txt` has those of the packages that were others.
 PIN = re.compile(r"(?m)^([a-z0-9-]+)(?:\[[a-z,-]+\])?==([^\s;]+)[^\n]*\n(?:    [^\n]*\n)*")
 LOCKS = Path(__file__).parent / "locks"
+# What an earlier release did otherwise with an earlier version, as a substitution in a program.
+PROGRAMS = {
+    # MLflow 3.16 could deny nothing, and was asked for no denial.
+    "mlflow": [("tracking/programs/mlflow_people.py", r"(?m)^DENIED = .*", "DENIED = ()")],
+    # Feast 0.66 opened its metrics' page by a function of Python's own.
+    "feast": [
+        (
+            "feature_store/programs/feast_server.py",
+            r"(?s)    if not callable\(.*?open_metrics_page\n",
+            "    import wsgiref.simple_server\n"
+            "    port = int(os.environ['FEAST_METRICS_PORT'])\n"
+            "    wsgiref.simple_server.make_server = lambda _host, _port, app: make_server('127.0.0.1', port, app)\n",
+        )
+    ],
+}
 
 
 def earlier(platform: Platform, folder: Path, *services: str) -> Platform:
@@ -25,11 +40,11 @@ def earlier(platform: Platform, folder: Path, *services: str) -> Platform:
             now = next(found for found in PIN.finditer(text) if found[1] == pin[1])
             text = text.replace(now[0], pin[0])
         lock.write_text(text, encoding="utf-8")
-    if "mlflow" in services:  # MLflow 3.16 could deny nothing, and an earlier release asked it for no denial
-        people = folder / "components" / "tracking" / "programs" / "mlflow_people.py"
-        people.write_text(
-            re.sub(r"(?m)^DENIED = .*", "DENIED = ()", people.read_text(encoding="utf-8")), encoding="utf-8"
-        )
+        for program, pattern, before in PROGRAMS.get(service, ()):
+            file = folder / "components" / program
+            text, found = re.subn(pattern, before, file.read_text(encoding="utf-8"))
+            assert found == 1, f"{program} has no {pattern} any more"
+            file.write_text(text, encoding="utf-8")
     return dataclasses.replace(
         platform, variables={**platform.variables, "PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
     )
@@ -44,6 +59,6 @@ def pinned(service: str, package: str) -> tuple[str, str]:
 
 def installed(environment: str, service: str, package: str) -> str:
     """Return the version of a package in a service's environment."""
-    folders = Path("/opt/terrace", environment, service).glob(f"venv/lib/python3*/site-packages/{package}-*.dist-info")
-    (found,) = folders
-    return found.name.removeprefix(f"{package}-").removesuffix(".dist-info")
+    name = package.replace("-", "_")
+    (found,) = Path("/opt/terrace", environment, service).glob(f"venv/lib/python3*/site-packages/{name}-*.dist-info")
+    return found.name.removeprefix(f"{name}-").removesuffix(".dist-info")

@@ -23,6 +23,7 @@ from tests.host.pipelines import (
     retried_then_failing,
     send,
 )
+from tests.host.releases import earlier, installed, pinned
 
 SMALL = f"{ENVIRONMENT}-t1"
 SHIFT = PORT_SHIFT + 500
@@ -99,3 +100,25 @@ def test_a_schedule_is_kept(pipelines: PipelineClient, scheduled: str) -> None:
 def test_removed_is_removed(pipelines: PipelineClient) -> None:
     pipelines.delete("small")
     assert "small" not in {pipeline.name for pipeline in pipelines.pipelines()}
+
+
+def test_a_version_before_and_back_keep_pipelines_and_runs(
+    small: Platform, pipelines: PipelineClient, scheduled: str, tmp_path: Path
+) -> None:
+    kept = [run for run in pipelines.runs(scheduled) if run.ended]
+    assert kept
+    for number, platform in enumerate((earlier(small, tmp_path, "timer"), small)):
+        platform.terrace("up", SMALL, "--yes", "--target", "pipelines")
+        assert installed(SMALL, "timer", "apscheduler") == pinned("timer", "apscheduler")[number]
+        assert [run for run in pipelines.runs(scheduled) if run.id in {each.id for each in kept}] == kept
+        assert next(each for each in pipelines.pipelines() if each.name == scheduled).schedule == "* * * * *"
+
+
+def test_another_flavor_is_said_before_anything_is_touched(small: Platform) -> None:
+    timer = f"pipelines: {{port: {15090 + SHIFT}}}"
+    small.edit(timer, "pipelines: {flavor: airflow}")
+    try:
+        flavors = small.json("preview", SMALL)["flavors"]
+    finally:
+        small.edit("pipelines: {flavor: airflow}", timer)
+    assert flavors == [{"slot": "pipelines", "before": "timer", "after": "airflow"}]

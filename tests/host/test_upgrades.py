@@ -13,19 +13,34 @@ from typing import Any
 import pytest
 import requests
 
+from components.workbench.jupyterlab import service_name
+from terrace import config, upgrades
 from terrace.backup import Agent, Request
+from terrace.catalog import Catalog
 from terrace.errors import TerraceError
-from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
+from terrace.resolve import resolve
+from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, account, make_project
+from tests.host.given import ROWS, Given
 from tests.host.machine import wait_for
 from tests.host.power import begin, cut
 from tests.host.releases import earlier, installed, pinned
 
 SMALL = f"{ENVIRONMENT}-up"
 SHIFT = PORT_SHIFT + 700
-BEFORE, NOW = pinned("mlflow", "mlflow")
-SLOTS = ("gateway", "database", "artifact_store", "tracking", "backup")
+SLOTS = (
+    *("gateway", "database", "artifact_store", "tracking", "registry", "serving", "pipelines"),
+    *("feature_store", "drift", "backup"),
+)
+WORKBENCH = service_name(account("data_scientist"), f"terrace-{SMALL}-")
+PARTS = ("workbench/workbench-service", f"workbench/{WORKBENCH}-service")  # one person's is enough
 SHARED = ("**::authority", "**::person-*", "**::base")  # what all slots have in common
-TARGETS = tuple(word for target in (*SLOTS, *SHARED) for word in ("--target", target))
+TARGETS = tuple(word for target in (*SLOTS, *PARTS, *SHARED) for word in ("--target", target))
+# Service → the package whose version is its own.
+FOR_GOOD = {"mlflow": "mlflow", "airflow": "apache-airflow-core"}
+BACK = {"feast": "feast", "mlserver": "mlserver", "evidently": "evidently", "workbench": "jupyterlab"}
+TOOLS = {"gateway": "cryptography"}  # makes its certificates; the service's version is Debian's
+ALL = {**FOR_GOOD, **BACK, **TOOLS}
+BEFORE, NOW = ({service: pinned(service, package)[number] for service, package in ALL.items()} for number in (0, 1))
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'mlflow' AND wait_event_type = 'Lock'"
 # Others read which schema is there, and nobody notes another one: the migration has begun, and waits.
 HOLD = "BEGIN; LOCK TABLE alembic_version IN SHARE MODE; SELECT pg_sleep(600)"
@@ -73,10 +88,16 @@ class MLflow:
         return subprocess.run(self.psql(WAITING), capture_output=True, text=True, check=True, cwd="/").stdout != "0\n"
 
 
+def _running() -> dict[str, str]:
+    """Return the versions that are installed."""
+    return {service: installed(SMALL, service, package) for service, package in ALL.items()}
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """An environment of a few slots, which an earlier release has brought up."""
+    """An environment of the slots that have locks of their own, which an earlier release brings up."""
     project = make_project(tmp_path_factory.mktemp("upgrades"), SMALL, SHIFT)
+    project.edit("drift: {flavor: evidently,", f"drift: {{flavor: evidently, minimum_rows: {ROWS},")
     try:
         yield project
     finally:
@@ -87,30 +108,29 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 @pytest.fixture(scope="module")
 def release(small: Platform, tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """The same environment, as the earlier release drives it; it is up."""
-    before = earlier(small, tmp_path_factory.mktemp("earlier"), "mlflow")
+    before = earlier(small, tmp_path_factory.mktemp("earlier"), *ALL)
     before.terrace("up", SMALL, "--yes", *TARGETS)
-    assert installed(SMALL, "mlflow", "mlflow") == BEFORE
+    assert _running() == BEFORE
     return before
 
 
 @dataclass(frozen=True)
 class Upgraded:
-    """What was logged before the upgrade, and the backup that it made first."""
+    """What was given before the upgrade, what was told of it, and the backup that the upgrade made first."""
 
+    given: Given
+    told: dict[str, Any]
     run: str
     backup: str
 
 
 @pytest.fixture(scope="module")
-def upgraded(small: Platform, release: Platform) -> Upgraded:
-    """An upgrade of MLflow, in the middle of whose migration everything is killed, and which is then run again."""
-    mlflow, agent = MLflow(release.environment), Agent(SMALL, "backup")
-    run = mlflow.log("before")
+def upgraded(small: Platform, release: Platform, tmp_path_factory: pytest.TempPathFactory) -> Upgraded:
+    """An upgrade of all, in the middle of whose migration of MLflow everything is killed, and which is run again."""
+    mlflow, agent, given = MLflow(release.environment), Agent(SMALL, "backup"), Given(release)
+    given.give(tmp_path_factory.mktemp("bundle"))
+    run, told = mlflow.log("before"), given.told()
     wait_for(lambda: bool(agent.backups()), 300)  # the first one, which the service makes by itself
-    plan = small.json("preview", SMALL, *TARGETS)["versions"]
-    assert [(each["service"], each["before"], each["after"], each["is_for_good"]) for each in plan] == [
-        ("mlflow", BEFORE, NOW, True)
-    ]
     known = [one["id"] for one in agent.backups()]
     with subprocess.Popen(mlflow.psql(HOLD), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"):
         up = begin(small, "up", SMALL, "--yes", *TARGETS)
@@ -121,22 +141,50 @@ def upgraded(small: Platform, release: Platform) -> Upgraded:
     assert "mlflow:" not in said, "it's on its way already"
     made = [one["id"] for one in agent.backups() if one["id"] not in known]
     assert made, "one was made before; another one may follow the power cut"
-    return Upgraded(run, made[0])
+    return Upgraded(given, told, run, made[0])
+
+
+@pytest.mark.usefixtures("release")
+def test_each_move_is_said_before(small: Platform) -> None:
+    blueprint = resolve(config.load(small.root, SMALL))
+    assert upgrades.software(blueprint, Catalog(), blueprint.hosts[0].name).keys() == {*FOR_GOOD, *BACK}
+    plan = {each["service"]: each for each in small.json("preview", SMALL, *TARGETS)["versions"]}
+    assert {service: (each["before"], each["after"]) for service, each in plan.items()} == {
+        service: (BEFORE[service], NOW[service]) for service in (*FOR_GOOD, *BACK)
+    }
+    assert {service for service, each in plan.items() if each["is_for_good"]} == set(FOR_GOOD)
 
 
 def test_a_migration_that_everything_was_killed_in_is_finished(upgraded: Upgraded) -> None:
-    assert installed(SMALL, "mlflow", "mlflow") == NOW
+    assert _running() == NOW
     assert MLflow(SMALL).has(upgraded.run)
 
 
-def test_what_cannot_go_back_is_refused_with_the_way_back(release: Platform, upgraded: Upgraded) -> None:
+def test_what_every_service_was_given_is_there_after_the_upgrade(upgraded: Upgraded) -> None:
+    assert upgraded.given.told() == upgraded.told
+
+
+@pytest.mark.parametrize(("service", "package"), FOR_GOOD.items())
+def test_what_cannot_go_back_is_refused_with_the_way_back(
+    small: Platform, upgraded: Upgraded, tmp_path: Path, service: str, package: str
+) -> None:
+    before = earlier(small, tmp_path, service)
     for command in (("preview", SMALL), ("up", SMALL, "--yes")):
-        refused = release.terrace(*command, *TARGETS, check=False)
+        refused = before.terrace(*command, *TARGETS, check=False)
         assert refused.returncode == 2
-        assert f"mlflow can't go back from mlflow {NOW} to {BEFORE}" in refused.stderr
+        assert f"{service} can't go back from {package} {NOW[service]} to {BEFORE[service]}" in refused.stderr
         assert f"terrace restore {SMALL} --snapshot ID" in refused.stderr
-    assert installed(SMALL, "mlflow", "mlflow") == NOW
+    assert _running() == NOW
     assert MLflow(SMALL).has(upgraded.run)
+
+
+def test_what_can_go_back_does_so_with_all_that_it_keeps(small: Platform, upgraded: Upgraded, tmp_path: Path) -> None:
+    back = earlier(small, tmp_path, *BACK, *TOOLS)
+    said = back.terrace("up", SMALL, "--yes", *TARGETS).stdout
+    for service, package in BACK.items():
+        assert f"{service}: {package} {NOW[service]} → {BEFORE[service]}, an earlier version" in said
+    assert _running() == {**BEFORE, **{service: NOW[service] for service in FOR_GOOD}}
+    assert upgraded.given.told() == upgraded.told
 
 
 def _restored(backup: str) -> bool:
@@ -155,6 +203,7 @@ def test_the_backup_before_leads_back(release: Platform, upgraded: Upgraded) -> 
     later = mlflow.log("later")
     wait_for(lambda: _restored(upgraded.backup), 300)
     release.terrace("up", SMALL, "--yes", *TARGETS)
-    assert installed(SMALL, "mlflow", "mlflow") == BEFORE
+    assert _running() == BEFORE
     assert mlflow.has(upgraded.run)
     assert not mlflow.has(later)
+    assert upgraded.given.told() == upgraded.told

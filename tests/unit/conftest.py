@@ -23,11 +23,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def _no_platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep off what is up on this machine: there may be an environment ``local``, with data."""
+    for name in ("DATA", "MANIFESTS", "SUPERVISORS"):
+        monkeypatch.setattr(host_facts, name, tmp_path / "machine" / name.lower())
+
+
 @pytest.fixture
-def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where this machine notes of which versions the data of the environment ``local`` is: none, at first."""
-    monkeypatch.setattr(host_facts, "DATA", tmp_path / "data")
-    folder = tmp_path / "data" / "local" / "versions"
+def versions() -> Path:
+    """Where the machine notes of which versions the data of the environment ``local`` is: none, at first."""
+    folder = host_facts.DATA / "local" / "versions"
     folder.mkdir(parents=True)
     return folder
 

@@ -40,18 +40,17 @@ class Service:
         self.status = 200
 
     def request(self, method: str, path: str, body: Any = None) -> Answer:
-        url, status = urlsplit(path), self.status
+        url = urlsplit(path)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
-        if status != 200:
-            return Answer(path, status, "away")
+        if self.status != 200:
+            return Answer(path, self.status, "away")
         if method == "POST":
             self.posted += body["events"]
             return Answer(path, 200, "{}")
         if url.path == "/log":
             return Answer(path, 200, json.dumps(self.store.page(query.get("cursor", ""), 4)))
-        found = self.store.find(
-            query.get("since", ""), query.get("actor", ""), query.get("action", ""), int(query["limit"])
-        )
+        since, actor, action = (query.get(name, "") for name in ("since", "actor", "action"))
+        found = self.store.find(since, actor, action, int(query["limit"]))
         return Answer(path, 200, json.dumps({"records": found}))
 
 
@@ -182,7 +181,9 @@ def test_another_log_in_its_place_shows_until_it_is_forgotten(log: AuditLog, anc
     assert log.verify(Anchors(anchors)).problems == ()
 
 
-def test_retention_while_it_is_verified_is_no_tampering(service: Service, log: AuditLog, anchors: Path) -> None:
+def test_retention_while_it_is_verified_is_no_tampering(
+    service: Service, log: AuditLog, anchors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     service.store.append("gateway", [event(number) for number in range(10, 20)], DAY + timedelta(days=1))
     page = service.store.page
 
@@ -191,7 +192,7 @@ def test_retention_while_it_is_verified_is_no_tampering(service: Service, log: A
             service.store.retain(1, DAY + timedelta(days=2, hours=-12))
         return page(cursor, most)
 
-    service.store.page = meanwhile  # type: ignore[method-assign]
+    monkeypatch.setattr(service.store, "page", meanwhile)
     found = log.verify(Anchors(anchors))
     assert (found.sequence, found.problems) == (21, ())
 
@@ -215,10 +216,8 @@ def outcomes(service: Service) -> list[tuple[str, str]]:
 
 @pytest.mark.usefixtures("session")
 def test_operations_are_recorded(service: Service) -> None:
-    assert run("up", "--yes").exit_code == 0
-    assert run("refresh").exit_code == 0
-    assert run("destroy", "--yes").exit_code == 0
-    assert run("output", "--show-secrets").exit_code == 0
+    for words in (("up", "--yes"), ("refresh",), ("destroy", "--yes"), ("output", "--show-secrets")):
+        assert run(*words).exit_code == 0
     assert run("output").exit_code == 0, "shows no secret, and is not recorded"
     assert outcomes(service) == [
         ("up", "ok"),

@@ -50,6 +50,7 @@ def test_preview_prints_the_contract_as_json(play: Callable[..., Recorded]) -> N
         "outputs": {"tier": 3, "connection": "[secret]"},
         "rules": [],
         "versions": [],
+        "flavors": [],
     }
 
 
@@ -124,6 +125,12 @@ def test_a_part_that_is_not_there_is_named(play: Callable[..., Recorded], words:
     shown = run("preview", "-t", words)
     assert shown.exit_code == 2
     assert f"no resource is called {words}\n" in shown.stderr
+
+
+@pytest.mark.parametrize(("word", "meant"), [("host", "platform/host"), ("mlflow-service", "tracking/mlflow-service")])
+def test_a_part_without_its_slot_is_told_in_whole(play: Callable[..., Recorded], word: str, meant: str) -> None:
+    play(Recorded(result(COMPONENT, ROLE, HOST)))
+    assert f"no resource is called {word}; did you mean {meant!r}?" in run("preview", "-t", word).stderr
 
 
 def test_errors_name_resources_as_they_are_shown(play: Callable[..., Recorded]) -> None:

@@ -29,7 +29,7 @@ def test_up_without_a_terminal_needs_yes_and_touches_nothing(play: Callable[...,
 
     assert shown.exit_code == 2
     assert "terrace up local --yes" in shown.stderr
-    assert stack.ran == []
+    assert stack.ran == ["outputs"]
 
 
 def test_destroy_without_a_terminal_needs_yes_and_touches_nothing(play: Callable[..., Recorded]) -> None:
@@ -146,3 +146,24 @@ def test_another_version_is_said_first_and_one_that_cannot_go_back_is_refused(
         assert refused.exit_code == 2
         assert "mlflow can't go back from mlflow 99.0 to " in refused.stderr
         assert "terrace restore local --snapshot ID" in refused.stderr
+
+
+@pytest.mark.parametrize("command", [("preview", "local"), ("up", "local", "--yes")])
+def test_another_flavor_is_said_before_anything_is_touched(
+    play: Callable[..., Recorded], command: tuple[str, ...]
+) -> None:
+    stack = play(Recorded(result(HOST), shown={"flavors": {"pipelines": "timer", "serving": "mlserver", "old": "one"}}))
+    shown = run(*command)
+    assert shown.exit_code == 0
+    assert stack.ran[:2] == ["outputs", command[0]]
+    assert shown.stdout.splitlines()[0] == (
+        "  pipelines: timer → airflow carries nothing over: what timer keeps stays where it is, and airflow doesn't "
+        "read it"
+    )
+    assert shown.stdout.count("carries nothing over") == 1
+
+
+def test_another_flavor_is_said_to_programs(play: Callable[..., Recorded]) -> None:
+    play(Recorded(result(HOST), shown={"flavors": {"pipelines": "timer"}}))
+    told = json.loads(run("preview", "local", "--json").stdout)
+    assert told["flavors"] == [{"slot": "pipelines", "before": "timer", "after": "airflow"}]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from terrace import doctor, fleet, remote, status
-from terrace.backup import Agent
-from terrace.errors import OperationError
+from terrace.backup import Agent, Backups
+from terrace.errors import InputError, OperationError
 from terrace.trust import with_own_certificate
 
 AWAY = {"name": "away", "connection": "ssh", "address": "10.1.0.2", "port": 22, "user": "root"}
@@ -90,7 +90,8 @@ def test_every_host_is_checked_for_its_share(tmp_path: Path, monkeypatch: pytest
     assert found["here"].found.startswith("database.exporter_port,database.port")
     assert found["away"].ok
     assert found["away: disk"].found == "big"
-    assert (found["lost"].ok, found["lost"].fix) == (False, "Look.\nNo route")
+    assert (found["lost"].ok, found["lost"].fix) == (False, "Look.")
+    assert found["lost"].found == "lost: the host can't be reached (No route)"
 
 
 def test_this_machine_alone_is_checked_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,10 +99,28 @@ def test_this_machine_alone_is_checked_as_ever(tmp_path: Path, monkeypatch: pyte
     assert fleet.checks(_project(tmp_path, "      - {name: this}\n"), "case") == ("case",)
 
 
+def test_ports_that_another_environment_here_has_too_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda _needs: ())
+    root = _project(tmp_path, "      - {name: this}\n")
+    other = (root / "stacks" / "Pulumi.case.yaml").read_text()
+    assert fleet.checks(root, "case") == ()
+    (root / "stacks" / "Pulumi.other.yaml").write_text(f"{other}    tracking: {{port: 25000}}\n")
+    (root / "stacks" / "Pulumi.wrong.yaml").write_text("config: 5\n")
+    (told,) = fleet.checks(root, "case")
+    assert (told.ok, told.necessary) == (False, False)
+    assert "are also those of other" in told.found
+    assert "gateway.port" in told.fix
+    assert "tracking.port" not in told.fix
+
+
 def test_a_backup_is_asked_of_its_host() -> None:
-    assert Agent.of("case", OUTPUTS) == Agent("case", "x", AWAY)
-    elsewhere = {**OUTPUTS, "services": [service("y", "here")]}
-    assert Agent.of("case", elsewhere) == Agent("case", "y")
+    assert Backups.of("case", {**OUTPUTS, "services": [service("x", "away")]}).agents == (Agent("case", "x", AWAY),)
+    elsewhere = {**OUTPUTS, "services": [service("y", "here"), service("host-backup-away", "away")]}
+    here, away = Backups.of("case", elsewhere).agents
+    assert (here.service, here.where, away) == ("y", "here", Agent("case", "host-backup", AWAY))
+    assert Backups.of("case", elsewhere, "away").agents == (away,)
+    with pytest.raises(InputError, match="case has no host 'gone'"):
+        Backups.of("case", elsewhere, "gone")
 
 
 def test_clients_here_trust_a_file_that_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

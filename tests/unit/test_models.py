@@ -125,7 +125,7 @@ def outputs(world: World) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def platform(outputs: dict[str, Any]) -> Models:
-    return Models(outputs)
+    return Models("case", outputs)
 
 
 def test_a_promotion_is_served_and_on_record(platform: Models, world: World) -> None:
@@ -250,11 +250,15 @@ def test_a_model_that_is_not_in_production_says_so(platform: Models, world: Worl
     assert [line(model) for model in platform.all()] == ["m: nothing in production"]
 
 
-@pytest.mark.parametrize("lacking", ["SERVING_URL", "MLFLOW_TRACKING_URI"])
-def test_a_platform_without_models_says_so(outputs: dict[str, Any], lacking: str) -> None:
+@pytest.mark.parametrize(
+    ("lacking", "said"), [("SERVING_URL", "case serves no models"), ("MLFLOW_TRACKING_URI", "bring it up first")]
+)
+def test_a_platform_without_models_says_so(outputs: dict[str, Any], lacking: str, said: str) -> None:
     del outputs["connection"][lacking]
-    with pytest.raises(InputError, match="bring it up first"):
-        Models(outputs)
+    with pytest.raises(InputError, match=said):
+        Models("case", outputs)
+    with pytest.raises(InputError, match="case isn't up"):
+        Models("case", {})
 
 
 def test_a_registry_that_refuses_or_is_away_is_named(platform: Models, outputs: dict[str, Any], world: World) -> None:
@@ -263,5 +267,5 @@ def test_a_registry_that_refuses_or_is_away_is_named(platform: Models, outputs: 
         platform.all()
     outputs["connection"]["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
     with pytest.raises(OperationError, match="no answer") as caught:
-        Models(outputs).all()
+        Models("case", outputs).all()
     assert "secret" not in str(caught.value)

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from terrace.catalog import Catalog
+from terrace.complaints import _FORMS
 from terrace.schema import stack_schema
 from terrace.tiers import TierTable
 
@@ -125,3 +126,19 @@ def test_keys_of_other_projects_are_left_alone_and_wrong_ones_of_this_are_not() 
     assert not validator.is_valid({"config": {**good, "terrace:teir": 1}})
     assert not validator.is_valid({"config": {"terrace:tier": 1}})
     assert not validator.is_valid({})
+
+
+def _patterns(document: Any) -> set[str]:
+    if isinstance(document, list):
+        return {pattern for each in document for pattern in _patterns(each)}
+    if not isinstance(document, dict):
+        return set()
+    own = {document["pattern"]} if isinstance(document.get("pattern"), str) else set()
+    return own | {pattern for each in document.values() for pattern in _patterns(each)}
+
+
+def test_every_form_that_a_text_must_have_is_said_in_words() -> None:
+    # How the CLI writes numbers and secrets, and what a type checks that has words of its own.
+    by_the_schema_alone = {r"^-?\d+$", r"^v1:[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$", r"^\d{1,3}(\.\d{1,3}){3}$"}
+    asked = {pattern for pattern in _patterns(SCHEMA) if "terrace:" not in pattern} - by_the_schema_alone
+    assert asked - _FORMS.keys() == set()

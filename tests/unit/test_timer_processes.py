@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,8 @@ def test_a_group_whose_number_was_given_to_another_is_left_alone(sleeper: subpro
 
 def test_a_process_that_carries_the_run_is_ended_wherever_it_went() -> None:
     process = subprocess.Popen(["/usr/bin/sleep", "99"], start_new_session=True, env={"PIPELINE_RUN_ID": "p-1"})
+    while not Path(f"/proc/{process.pid}/environ").read_bytes():  # the kernel shows it a moment after the start
+        time.sleep(0.01)
     end_run("p-2", None)
     assert process.poll() is None
     end_run("p-1", None)

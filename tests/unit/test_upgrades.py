@@ -22,7 +22,8 @@ WANTED = {
     "feast": {"package": "feast", "version": "0.67.0", "one_way": ""},
 }
 PROPS = {"host": HERE, "environment": "case", "role": "host", "instance": "host", "variables": "{}", "content": "c"}
-NEWS = {**PROPS, "software": WANTED, "backup": HERE}
+AWAY = json.dumps({"name": "away", "connection": "ssh"})
+NEWS = {**PROPS, "software": WANTED, "backup": f"[{HERE}, {AWAY}]"}
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,7 +43,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def backups(monkeypatch: pytest.MonkeyPatch) -> list[backup.Agent]:
     """The backups that were made."""
     made: list[backup.Agent] = []
-    monkeypatch.setattr(backup.Agent, "back_up", lambda agent: made.append(agent))
+    monkeypatch.setattr(backup.Agent, "back_up", lambda agent, _on_progress: made.append(agent) or {})
     monkeypatch.delenv(upgrades.WITHOUT_BACKUP, raising=False)
     return made
 
@@ -98,7 +99,8 @@ def test_what_is_about_to_change_for_good_is_a_change_and_is_saved_once(
     assert HostProvider().diff("id", NEWS, NEWS).changes is True
     HostProvider().update("id", NEWS, NEWS)
     HostProvider().update("id", NEWS, NEWS)
-    assert backups == [backup.Agent("case", "backup", None)]
+    hosts = (json.loads(HERE), json.loads(AWAY))
+    assert backups == [backup.Agent("case", "backup", hosts[0]), backup.Agent("case", "host-backup", hosts[1])]
 
 
 @pytest.mark.parametrize("versions", [{}, {"mlflow": "3.17.2"}, {"feast": "0.66.0"}])
@@ -120,7 +122,7 @@ def test_a_platform_without_backups_goes_on_without(known: dict[str, str], backu
 def test_a_failed_backup_stops_it_unless_that_was_asked_for(
     known: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_agent: backup.Agent) -> None:
+    def fail(_agent: backup.Agent, _on_progress: backup.OnProgress) -> None:
         raise OperationError("pg_dump failed", why="the disk is full")
 
     known |= {"mlflow": "3.16.1"}
@@ -138,6 +140,15 @@ def test_the_command_refuses_before_anything_is_touched(known: dict[str, str]) -
     assert {move.service for move in moves} == {"mlflow", "feast"}
     with pytest.raises(InputError, match=r"mlflow can't go back from mlflow 99\.0"):
         upgrades.refuse("local", moves)
+
+
+def test_a_slot_comes_to_another_flavor_only_where_it_was_there() -> None:
+    blueprint = resolve(config.load(ROOT, "local"))
+    same = {slot: spec.flavor for slot, spec in blueprint.slots.items()}
+    assert upgrades.changes({}, blueprint) == []
+    assert upgrades.changes({**same, "gone": "one"}, blueprint) == []
+    (change,) = upgrades.changes({**same, "pipelines": "timer"}, blueprint)
+    assert change == upgrades.Change("pipelines", "timer", "airflow")
 
 
 def test_a_host_that_cannot_be_reached_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
