@@ -63,7 +63,7 @@ def test_a_team_keeps_the_rules(tmp_path: Path) -> None:
 EVERY = {"terrace_package_index", "terrace_proxy"}
 UNNOTICED: dict[str, set[str]] = {
     "artifact_folder": {"artifact_folder_owner", "artifact_folder_path", *EVERY},
-    "backup_place": {"backup_place_owner", "backup_place_path", *EVERY},
+    "backup_place": {"backup_place_folder", "backup_place_owner", "backup_place_path", *EVERY},
     "base": {"base_ca_certificate", "base_uv_version", *EVERY},
     "encrypted_data": {"encrypted_data_program", *EVERY},
     "firewall": {"firewall_allow_users", *EVERY},
