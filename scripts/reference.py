@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from components.monitoring.parts import dashboards
 from policies.catalog import rules
-from policies.rule import Rule
+from policies.rule import BY_PROFILE, Rule
 from terrace.catalog import Catalog
 from terrace.cli import COMMANDS, application
 from terrace.rights import RightsTable
@@ -129,7 +129,7 @@ def list_rules(known: Sequence[Rule]) -> Iterator[str]:
         yield f"\n## {rule.id}\n\n**{_sentence(rule.title)}** {rule.why}\n"
         yield f"- Severity: {rule.severity}. Mandatory from tier: {rule.from_tier or 'none, by a profile alone'}."
         for tier, more in rule.stricter.items():
-            yield f"- From tier {tier}: {more}."
+            yield f"- {'By a profile alone' if tier == BY_PROFILE else f'From tier {tier}'}: {more}."
         controls = [f"{profile} {', '.join(numbers)}" for profile, numbers in rule.controls.items()]
         yield f"- Controls: {'; '.join(controls) or 'none'}."
         yield f"- Fix: {_sentence(rule.fix)}"

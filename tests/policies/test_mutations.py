@@ -223,8 +223,10 @@ def test_without_use_cases_the_register_is_empty() -> None:
     resources, told = careful()
     told = told.model_copy(update={"use_cases": {}})
     changed = broken(resources, MLSERVER, text("owners.json", "flights-delay", "x"))
-    found = [each.where for each in asked(changed, told) if each.status != "passes"]
-    assert found == ["use_cases", "variables.service_live_files[owners.json]"]
+    found = [(each.where, each.mandatory) for each in asked(changed, told) if each.status != "passes"]
+    assert found == [("use_cases", False), ("variables.service_live_files[owners.json]", True)]
+    told = told.model_copy(update={"compliance": ("gdpr",)})
+    assert all(each.mandatory for each in asked(changed, told) if each.rule.id == "M13")
 
 
 def test_every_rule_is_tried_on_a_broken_plan() -> None:

@@ -13,13 +13,16 @@ import pytest
 from policies.evaluate import Finding
 from policies.resource import Resource
 from terrace import compliance
-from terrace.resolve import Blueprint
+from terrace.catalog import Catalog
+from terrace.resolve import Blueprint, resolve
 from terrace.spec import Person, Team
+from terrace.tiers import TierTable
 from tests.components.recording import blueprint, plan
 from tests.components.test_contract import OTHERS
 from tests.components.test_hosts import HOSTS, _blueprint
 from tests.host.conftest import make_project
 from tests.policies.world import asked, careful, setting, wrong
+from tests.unit.fake_flavors import load, stack
 
 
 def stops(wanted: Blueprint) -> list[tuple[str, str, str]]:
@@ -36,6 +39,16 @@ def findings_of(wanted: Blueprint) -> list[Finding]:
 @pytest.mark.parametrize("tier", range(1, 6))
 def test_flavors_that_have_to_be_chosen_keep_the_rules(tier: int, tmp_path: Path) -> None:
     assert stops(blueprint(tier, tmp_path, OTHERS)) == []
+
+
+@pytest.mark.parametrize("tier", range(1, 6))
+def test_the_smallest_spec_keeps_the_rules(tier: int, tmp_path: Path) -> None:
+    """Tier and target are enough, as the README says; what else there is to say is advised."""
+    wanted = resolve(load(tmp_path, stack(tier=tier), Catalog(), TierTable.load()))
+    resources = [Resource(each.urn, each.type, each.inputs) for each in plan(replace(wanted, environment="local"))]
+    findings = asked(resources, setting(tier))
+    assert [(each.rule.id, each.resource.path, each.where) for each in findings if each.stops or each.is_open] == []
+    assert ("M13", "serving/mlserver-service") in wrong(findings)
 
 
 def test_several_hosts_keep_the_rules(tmp_path: Path) -> None:
