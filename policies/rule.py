@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from policies.stack import Stack
     from terrace.spec import Profile
 
+BY_PROFILE = 6  # as the tier of a stricter form: no platform has it, so that a profile alone makes it mandatory
 Severity = Literal["critical", "high", "medium"]
 
 

@@ -148,22 +148,15 @@ def open_session(
 
     root = project_root(project)
     chosen_options = options or Options()
-    running: Running
-    judge: Judge | None = None
-    if runs_program:
-        from terrace.compliance import engine_judge
-
-        running = spec = _checked(root, env, as_json=as_json)
-        judge = engine_judge(spec, env)
-        if len(spec.hosts) > 1:  # one that can't be reached keeps none of the others waiting
-            chosen_options = dataclasses.replace(chosen_options, continue_on_error=True)
-    else:
-        running = config.load_running(root, env)
+    spec = _checked(root, env, as_json=as_json) if runs_program else None
+    running: Running = spec or config.load_running(root, env)
+    if spec and len(spec.hosts) > 1:  # one that can't be reached keeps none of the others waiting
+        chosen_options = dataclasses.replace(chosen_options, continue_on_error=True)
     found = Project.load(root)
     if running.backend and "PULUMI_BACKEND_URL" not in os.environ:
         found = dataclasses.replace(found, backend_url=running.backend)
     chosen = engine or EngineName(running.engine)
-    return Session(env, found, _stack(chosen, found, env, judge), as_json, chosen_options)
+    return Session(env, found, _stack(chosen, found, env, spec), as_json, chosen_options)
 
 
 def _checked(root: Path, env: str, *, as_json: bool) -> PlatformSpec:
@@ -227,7 +220,9 @@ def ask(question: str) -> None:
         raise typer.Exit(FAILED)
 
 
-def _stack(engine: EngineName, project: Project, env: str, judge: Judge | None) -> Stack:
+def _stack(engine: EngineName, project: Project, env: str, spec: PlatformSpec | None) -> Stack:
+    """Return the stack; rules look at what is planned where ``spec`` says what they are told of the environment."""
+
     def passphrase() -> Passphrase:
         return _passphrase(project, env)
 
@@ -235,7 +230,11 @@ def _stack(engine: EngineName, project: Project, env: str, judge: Judge | None) 
         from terrace.pulumi_cli import PulumiStack
 
         return PulumiStack(project, env, passphrase)
-    return embedded(project, env, judge)
+    if spec is None:
+        return embedded(project, env)
+    from terrace.compliance import engine_judge
+
+    return embedded(project, env, engine_judge(spec, env))
 
 
 def embedded(project: Project, env: str, judge: Judge | None = None) -> EmbeddedStack:

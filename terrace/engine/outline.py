@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +36,8 @@ class Outline:
     errors: tuple[str, ...]
 
 
-def outline(project: Project, stack: str) -> Outline:
-    """Run the program of a stack and return what it asks for.
+def outline(project: Project, stack: str, program: Callable[[], None] | None = None) -> Outline:
+    """Run the program of a stack, or ``program`` in its place, and return what it asks for.
 
     Secrets of the stack file stay closed: the program gets a text of its own for each.
 
@@ -44,10 +45,10 @@ def outline(project: Project, stack: str) -> Outline:
         InputError: The stack file is wrong.
     """
     with rare_collections():
-        return contextvars.copy_context().run(_outline, project, stack)
+        return contextvars.copy_context().run(_outline, project, stack, program)
 
 
-def _outline(project: Project, stack: str) -> Outline:
+def _outline(project: Project, stack: str, program: Callable[[], None] | None) -> Outline:
     file = StackFile.load(project.stack_file(stack), project.name)
     closed = _Closed()
     run = Run(
@@ -61,7 +62,7 @@ def _outline(project: Project, stack: str) -> Outline:
         parallel=Options.parallel,
     )
     nobody = _Nobody(run.project, run.config, contextvars.copy_context())
-    setting = Setting(run, closed, None, Options(continue_on_error=True), {DYNAMIC: lambda _: nobody}, _unread)
+    setting = Setting(run, closed, program, Options(continue_on_error=True), {DYNAMIC: lambda _: nobody}, _unread)
     report = Report(None, preview=True, packages=())
     with surroundings(project.main, report.say):
         work = Pass(setting, Deployment(), report, None)

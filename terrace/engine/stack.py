@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from terrace.engine.backend import Backend
 from terrace.engine.errors import StateError
-from terrace.engine.judge import Judge, judged
+from terrace.engine.judge import Judge, everything, judged
 from terrace.engine.lock import Holder, Lock, cancel
 from terrace.engine.memory import rare_collections
 from terrace.engine.model import Diagnostic, OnEvent, OutputsReady, ResourceState, Result
@@ -208,7 +208,11 @@ class Stack:
                 deployment = refreshed.snapshot.deployment()
             plan = Pass(setting, deployment, report, None)
             _carry_out(plan, kind)
-        return judged(plan, report, self._judge if kind == "update" else None)
+        if self._judge is None or kind != "update" or not plan.result().ok:
+            return plan.result()
+        if options.targets:
+            return judged(plan, report, self._judge, everything(self.project, self.name, self._program))
+        return judged(plan, report, self._judge, plan.snapshot.deployment().resources)
 
     def _change(self, kind: str, on_event: OnEvent | None, options: Options) -> Result:
         self._backend.prepare()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from terrace.engine import Diagnostic, Event, Project, Stack
+import pytest
+
+from terrace.engine import Diagnostic, Event, Options, Project, Stack, StateError
 from terrace.engine.judge import Judge
 from terrace.engine.state import Resource
 from terrace.engine.values import reveal
@@ -45,18 +47,19 @@ def test_a_preview_says_it_and_fails_too(world: World) -> None:
 
 
 def test_a_judge_sees_what_will_be_there(world: World) -> None:
-    """Also what isn't a target, and nothing of what goes."""
+    """Also what isn't a target and isn't there yet, and nothing of what goes."""
     seen: list[list[str]] = []
 
     def look(resources: Sequence[Resource]) -> list[Diagnostic]:
         seen.append(sorted(each.name for each in resources if each.custom and ":providers:" not in each.type))
         return []
 
+    assert judged_by(world, look, stage=3).up(options=Options(targets=("**::a",))).ok
     assert judged_by(world, look, stage=3).up().ok
     assert judged_by(world, look, stage=4).up().ok
-    assert seen == [["a", "b", "c"], ["a", "b"]]
+    assert seen == [["a", "b", "c"], ["a", "b", "c"], ["a", "b"]]
     assert judged_by(world, look, stage=4).destroy().ok
-    assert len(seen) == 2
+    assert len(seen) == 3
 
 
 def test_what_a_judge_says_holds_no_secret(world: World) -> None:
@@ -76,3 +79,14 @@ def test_a_plan_that_fails_is_not_judged(world: World) -> None:
         raise AssertionError
 
     assert [error.urn for error in judged_by(world, never).preview().errors] == [""]
+
+
+def test_what_cannot_be_told_of_the_whole_is_not_taken_for_good(world: World) -> None:
+    """Where some resources are targets, the whole is found without the stack's secrets."""
+    world.write("""
+        if pulumi.Config().require("password").startswith("closed-"):
+            raise RuntimeError("what a password")
+        Thing("a", value=1)
+    """)
+    with pytest.raises(StateError, match="what a password"):
+        judged_by(world, lambda _resources: []).preview(options=Options(targets=("**::a",)))

@@ -82,7 +82,7 @@ MUTATIONS = (
     Mutation("K5", MLFLOW, lambda variables: variables["service_processes"][0].pop("memory_mb")),
     Mutation("K6", "drift/evidently-service", own("service_probe", {})),
     Mutation("K6", "portal/portal-service", own("service_metrics", [])),
-    Mutation("K6", "portal/portal-service", own("service_ports", [1])),
+    Mutation("K6", "portal/portal-service", own("service_probe", {"port": 1, "path": "/health"})),
     Mutation("K10", MLFLOW, plain("ANYTHING", "[mlflow-admin]")),
     Mutation("K10", "pipelines/airflow-service", plain("DATABASE", "postgresql://a:b@127.0.0.1/x")),
     Mutation("K10", MLSERVER, first_process("command", ["mlserver", "[predictions-key]"])),
@@ -104,6 +104,7 @@ MUTATIONS = (
     Mutation("M20", "drift/evidently-service", own("service_python_lock", UNHASHED)),
     Mutation("M20", "platform/base", own("base_uv_lock", UNHASHED)),
     Mutation("M20", "pipelines/airflow-service", first_process("command", ["sh", "curl", "https://x"])),
+    Mutation("M20", "feature_store/feast-service", own("service_python_lock", "")),
     Mutation("M22", "pipelines/airflow-service", plain("TIMER_REQUIRED_STEPS", "")),
     Mutation("M25", GATEWAY, text("nginx.conf", '"$remote_user"', '"$request_body"')),
     Mutation("M26", "workbench/workbench-service", secret("MLFLOW_TRACKING_PASSWORD", "x")),
@@ -164,6 +165,19 @@ def test_a_missing_resource_is_seen_by_one_rule(rule: str, path: str, gone: str)
 
 
 @pytest.mark.parametrize(
+    ("rule", "role", "variable", "value"),
+    [
+        ("A2", "encrypted_data", "encrypted_data_folders", ["/srv/artifacts"]),
+        ("K8", "firewall", "firewall_listeners", []),
+    ],
+)
+def test_a_machine_that_is_half_configured_is_seen_at_the_host(rule: str, role: str, variable: str, value: Any) -> None:
+    resources, told = careful()
+    changed = broken(resources, f"platform/{role}", own(variable, value))
+    assert wrong(asked(changed, told)) == {(rule, "platform/host")}
+
+
+@pytest.mark.parametrize(
     ("slot", "component", "also"),
     [
         ("registry", "registry/mlflow", {("M4", MLSERVER)}),
@@ -209,8 +223,10 @@ def test_without_use_cases_the_register_is_empty() -> None:
     resources, told = careful()
     told = told.model_copy(update={"use_cases": {}})
     changed = broken(resources, MLSERVER, text("owners.json", "flights-delay", "x"))
-    found = [each.where for each in asked(changed, told) if each.status != "passes"]
-    assert found == ["use_cases", "variables.service_live_files[owners.json]"]
+    found = [(each.where, each.mandatory) for each in asked(changed, told) if each.status != "passes"]
+    assert found == [("use_cases", False), ("variables.service_live_files[owners.json]", True)]
+    told = told.model_copy(update={"compliance": ("gdpr",)})
+    assert all(each.mandatory for each in asked(changed, told) if each.rule.id == "M13")
 
 
 def test_every_rule_is_tried_on_a_broken_plan() -> None:

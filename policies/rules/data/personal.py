@@ -25,7 +25,7 @@ def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
             if days is None:
                 yield Violation(f"{path}.keep_days", "nobody says for how long this personal data may be kept")
     elif is_host(resource):
-        if sources and (resource.host, "encrypted_data") not in stack.roles:
+        if sources and not stack.role_on(resource.host, "encrypted_data"):
             yield Violation("host", "personal data may lie here in the clear")
     else:
         limit = min((days for days in sources.values() if days), default=None)

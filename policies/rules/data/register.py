@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from policies.resource import Resource, service_of
-from policies.rule import Rule, Violation
+from policies.rule import BY_PROFILE, Rule, Violation
 from policies.stack import Stack
 
 
@@ -13,7 +13,8 @@ def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
     owners = resource.file("owners.json")
     known = {model for name, case in stack.setting.use_cases.items() for model in case.models or (name,)}
     if not known:
-        yield Violation("use_cases", "the data register is empty: models are served, and of no data is the class known")
+        problem = "the data register is empty: what models will be made of is not known"
+        yield Violation("use_cases", problem, BY_PROFILE)
     if {model for model, _ in owners.parsed().items()} != known:
         yield Violation(owners.path, "serving knows other models and owners than the register")
 
@@ -28,4 +29,5 @@ RULE = Rule(
     fix="describe each use of models under `use_cases`, with the class and owner of each of its `sources`",
     of=service_of("serving"),
     check=_check,
+    stricter={BY_PROFILE: "there are use cases at all"},
 )

@@ -8,10 +8,17 @@ from policies.resource import Resource, is_host
 from policies.rule import Rule, Violation
 from policies.stack import Stack
 
+KEPT = ("/var/lib/terrace", "/etc/terrace")  # each environment's data and configuration
+
 
 def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
-    if (resource.host, "encrypted_data") not in stack.roles:
+    looked = stack.role_on(resource.host, "encrypted_data")
+    if looked is None:
         yield Violation("host", "nobody looks whether the platform's folders are encrypted at rest")
+        return
+    folders = {folder.text for folder in looked.variables["encrypted_data_folders"]}
+    if not {f"{base}/{stack.setting.environment}" for base in KEPT} <= folders:
+        yield Violation("host", "nobody looks whether data and configuration are encrypted at rest")
 
 
 RULE = Rule(

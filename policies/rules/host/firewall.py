@@ -10,8 +10,13 @@ from policies.stack import Stack
 
 
 def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
-    if (resource.host, "firewall") not in stack.roles:
+    firewall = stack.role_on(resource.host, "firewall")
+    if firewall is None:
         yield Violation("host", "every user of the machine, and every service, reaches every port on loopback")
+        return
+    guarded = {each["port"].number for each in firewall.variables["firewall_listeners"]}
+    if open_ports := sorted(stack.ports.get(resource.host, set()) - guarded):
+        yield Violation("host", f"its firewall guards no port {', '.join(f'{port:g}' for port in open_ports)}")
 
 
 RULE = Rule(

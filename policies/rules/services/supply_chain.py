@@ -26,10 +26,16 @@ def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
             yield Violation(lock.path, "what installs everything is not locked itself")
     else:
         lock = resource.variables["service_python_lock"]
+        if not lock.text and any(_has_own_environment(resource, word.text) for word in resource.words()):
+            yield Violation(lock.path, "nothing says what its Python environment is made of")
     yield from (Violation(lock.path, problem) for problem in problems(lock.text))
     for word in resource.words():
         if word.text.rpartition("/")[2] in FETCHES:
             yield Violation(word.path, "the command fetches what no lock knows")
+
+
+def _has_own_environment(resource: Resource, word: str) -> bool:
+    return f"/{resource.variables['service_name'].text}/venv/bin/" in word
 
 
 @lru_cache(maxsize=64)
