@@ -56,11 +56,11 @@ class HostProvider(dynamic.ResourceProvider):
         return dynamic.DiffResult(changes=changes, replaces=replaces, delete_before_replace=True)
 
     def update(self, _id: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> dynamic.UpdateResult:
-        """Converge the role with its new variables; a host first saves what is about to be changed for good."""
+        """Converge the role with its new variables; a host then saves what is about to be changed for good."""
         from terrace import host_ansible, upgrades
 
-        upgrades.save_first(olds, news)
         host_ansible.converge(_task(news))
+        upgrades.save_first(olds, news)
         return dynamic.UpdateResult(outs=_outputs(news, drifted=False))
 
     def read(self, id_: str, props: Mapping[str, Any]) -> dynamic.ReadResult:

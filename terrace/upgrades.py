@@ -12,6 +12,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from terrace.resolve import Blueprint
 
 WITHOUT_BACKUP = "TERRACE_WITHOUT_BACKUP"
+PATIENCE_SECONDS, PAUSE_SECONDS = 60.0, 2.0  # with a backup that fails
 _saving = threading.Lock()
 _saved: set[str] = set()
 
@@ -177,12 +179,26 @@ def save_first(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
         if environment in _saved:
             return
         try:
-            backup.Backups.on(environment, hosts).back_up()
+            _back_up(backup.Backups.on(environment, hosts))
         except TerraceError as error:
             fix = f"Remove the cause, or go on without a backup by {WITHOUT_BACKUP}=1; then run the same command again."
             what = "no backup could be made, and a new version would change data for good"
             raise OperationError(what, where=environment, why=str(error), fix=fix) from None
         _saved.add(environment)
+
+
+def _back_up(backups: backup.Backups) -> None:
+    """Back up; a database that was started just now, after a power cut, is given time to recover."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            backups.back_up()
+        except OperationError:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            return
+        time.sleep(PAUSE_SECONDS)
 
 
 def _of_host(props: Mapping[str, Any]) -> list[Move]:

@@ -43,7 +43,7 @@ ALL = {**FOR_GOOD, **BACK, **TOOLS}
 BEFORE, NOW = ({service: pinned(service, package)[number] for service, package in ALL.items()} for number in (0, 1))
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'mlflow' AND wait_event_type = 'Lock'"
 # Others read which schema is there, and nobody notes another one: the migration has begun, and waits.
-HOLD = "BEGIN; LOCK TABLE alembic_version IN SHARE MODE; SELECT pg_sleep(600)"
+HOLD = "BEGIN; LOCK TABLE alembic_version IN SHARE MODE; SELECT pg_sleep(900)"
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,9 @@ class MLflow:
 
     def is_waited_for(self) -> bool:
         """Tell whether a migration waits."""
+        noted = Path(f"/var/lib/terrace/{self.environment}/versions/mlflow").read_text(encoding="ascii").strip()
+        if noted != NOW["mlflow"]:  # it hasn't come that far, and the server needn't be asked
+            return False
         return subprocess.run(self.psql(WAITING), capture_output=True, text=True, check=True, cwd="/").stdout != "0\n"
 
 
@@ -132,11 +135,14 @@ def upgraded(small: Platform, release: Platform, tmp_path_factory: pytest.TempPa
     run, told = mlflow.log("before"), given.told()
     wait_for(lambda: bool(agent.backups()), 300)  # the first one, which the service makes by itself
     known = [one["id"] for one in agent.backups()]
-    with subprocess.Popen(mlflow.psql(HOLD), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"):
+    with subprocess.Popen(mlflow.psql(HOLD), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/") as held:
         up = begin(small, "up", SMALL, "--yes", *TARGETS)
-        wait_for(lambda: mlflow.is_waited_for() or up.poll() is not None, 300)
-        assert up.poll() is None, up.communicate()[0]
-        cut(SMALL, up)
+        try:
+            wait_for(lambda: mlflow.is_waited_for() or up.poll() is not None, 600)
+            assert up.poll() is None, up.communicate()[0]
+            cut(SMALL, up)
+        finally:
+            held.kill()
     said = small.terrace("up", SMALL, "--yes", *TARGETS).stdout
     assert "mlflow:" not in said, "it's on its way already"
     made = [one["id"] for one in agent.backups() if one["id"] not in known]

@@ -126,11 +126,30 @@ def test_a_failed_backup_stops_it_unless_that_was_asked_for(
         raise OperationError("pg_dump failed", why="the disk is full")
 
     known |= {"mlflow": "3.16.1"}
+    monkeypatch.setattr(upgrades, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(upgrades, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(backup.Agent, "back_up", fail)
     with pytest.raises(OperationError, match=r"(?s)no backup could be made.*the disk is full.*TERRACE_WITHOUT_BACKUP"):
         HostProvider().update("id", NEWS, NEWS)
     monkeypatch.setenv(upgrades.WITHOUT_BACKUP, "1")
     HostProvider().update("id", NEWS, NEWS)
+
+
+def test_a_database_that_was_just_started_is_waited_for(known: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    did: list[str] = []
+
+    def back_up(_agent: backup.Agent, _on_progress: object) -> dict[str, object]:
+        did.append("back up")
+        if len(did) < 4:
+            raise OperationError("psql failed", why="the database system is starting up")
+        return {}
+
+    known |= {"mlflow": "3.16.1"}
+    monkeypatch.setattr(host_ansible, "converge", lambda _task: did.append("start what is there"))
+    monkeypatch.setattr(upgrades, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(backup.Agent, "back_up", back_up)
+    HostProvider().update("id", NEWS, NEWS)
+    assert did == ["start what is there", *["back up"] * 3]
 
 
 def test_the_command_refuses_before_anything_is_touched(known: dict[str, str]) -> None:
