@@ -22,7 +22,7 @@ test: check ## Check everything, then run all tests, those against the live plat
 	$(MAKE) model-tests
 
 fast: $(READY) ## Run the tests that need no platform
-	$(RUN) pytest tests/unit tests/components tests/engine
+	$(RUN) pytest tests/unit tests/components tests/engine tests/policies
 
 model: $(READY) ## Train and judge the example's model here, without a platform
 	$(UV) run --frozen --directory examples/flights flights rehearse

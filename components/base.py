@@ -88,9 +88,8 @@ class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
 
     Subclasses name their type token, their spec, the slots they require, the slots they use where the blueprint
     has them, those of all these whose ports they connect to where it isn't all, the slot whose host they must be on
-    (``beside``: they share files), whether they keep files on their host that a backup must hold (``keeps_files``), the
-    software whose version is theirs (``artifact``), the service of theirs that tells the audit log (``tells_audit``),
-    and the targets they support, and write :meth:`build`.
+    (``beside``: they share files), the software whose version is theirs (``artifact``), the service of theirs that
+    tells the audit log (``tells_audit``), and the targets they support, and write :meth:`build`.
     """
 
     token: ClassVar[str]
@@ -99,7 +98,6 @@ class Component(pulumi.ComponentResource, abc.ABC, Generic[SpecT, OutputsT]):
     uses: ClassVar[tuple[str, ...]] = ()
     connects: ClassVar[tuple[str, ...] | None] = None
     beside: ClassVar[str] = ""
-    keeps_files: ClassVar[bool] = False
     artifact: ClassVar[Artifact] = Artifact()
     tells_audit: ClassVar[str] = ""
     supports: ClassVar[tuple[str, ...]]

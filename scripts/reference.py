@@ -6,13 +6,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from typer.testing import CliRunner
 
 from components.monitoring.parts import dashboards
+from policies.catalog import rules
+from policies.rule import BY_PROFILE, Rule
 from terrace.catalog import Catalog
 from terrace.cli import COMMANDS, application
 from terrace.rights import RightsTable
@@ -32,6 +34,7 @@ def pages() -> dict[str, str]:
         "flavors.md": MADE + "\n".join(flavors(Catalog())),
         "tiers.md": MADE + "\n".join(tiers(TierTable.load())),
         "rights.md": MADE + "\n".join(rights(RightsTable.load())),
+        "rules.md": MADE + "\n".join(list_rules(rules())),
         "stack.schema.json": _data(stack_schema()),
         **{f"grafana-{name}.json": _data(dashboards.grafana(name)) for name in dashboards.load()},
     }
@@ -109,6 +112,34 @@ def rights(table: RightsTable) -> Iterator[str]:
         for right, meaning in slot.means.items():
             yield f"| {right} | {meaning} |"
     yield ""
+
+
+def list_rules(known: Sequence[Rule]) -> Iterator[str]:
+    """Yield the lines that say of each rule what it asks, from which tier on, why, and how to do it."""
+    yield "# Rules\n"
+    yield (
+        "What `terrace check`, `preview`, `up`, and the policy pack ask of what is to be deployed; see "
+        "[policies.md](../policies.md). A rule is mandatory from its tier on, and at any tier where `compliance` names "
+        "a framework of its controls. It gives evidence for a control, and never compliance.\n"
+    )
+    yield "| rule | asks | severity | mandatory from tier |\n|---|---|---|---|"
+    for rule in known:
+        yield f"| [{rule.id}](#{rule.id.lower()}) | {rule.title} | {rule.severity} | {rule.from_tier or 'none'} |"
+    for rule in known:
+        yield f"\n## {rule.id}\n\n**{_sentence(rule.title)}** {rule.why}\n"
+        yield f"- Severity: {rule.severity}. Mandatory from tier: {rule.from_tier or 'none, by a profile alone'}."
+        for tier, more in rule.stricter.items():
+            yield f"- {'By a profile alone' if tier == BY_PROFILE else f'From tier {tier}'}: {more}."
+        controls = [f"{profile} {', '.join(numbers)}" for profile, numbers in rule.controls.items()]
+        yield f"- Controls: {'; '.join(controls) or 'none'}."
+        yield f"- Fix: {_sentence(rule.fix)}"
+        module = rule.check.__module__.replace(".", "/")
+        yield f"- [{module}.py](../../{module}.py)"
+    yield ""
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def main() -> int:

@@ -19,6 +19,8 @@ ENTRANCE = "gateway"
 OBSERVER = "monitoring"
 OVERVIEW = "portal"
 LINK = "link"  # the service that carries edges between hosts
+HOST_BACKUP = "host-backup"  # the one that backs up what lies on a host beside that of the slot `backup`
+ON_EACH_HOST = (LINK, HOST_BACKUP)  # services that hosts have by the same name, each its own
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ def listeners(nodes: Mapping[str, Node]) -> tuple[Listener, ...]:
     return tuple(sorted(found, key=lambda listener: listener.port))
 
 
-def link_name(host: str) -> str:
-    """Return what the link of ``host`` is called among all services; on its own host it is ``LINK``."""
-    return f"{LINK}-{host}"
+def name_among_all(service: str, host: str) -> str:
+    """Return what a service that several hosts have is called among all services."""
+    return f"{service}-{host}"
 
 
 def on_host(found: Iterable[Listener], host: str, homes: Mapping[str, str]) -> tuple[Listener, ...]:
@@ -93,7 +95,7 @@ def _on_host(each: Listener, host: str, homes: Mapping[str, str]) -> Listener:
 
 
 def _local_name(service: str, host: str) -> str:
-    return LINK if service == link_name(host) else service
+    return next((name for name in ON_EACH_HOST if service == name_among_all(name, host)), service)
 
 
 def _callers(nodes: Mapping[str, Node], slot: str, workload: Workload, port: int) -> tuple[str, ...]:

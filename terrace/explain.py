@@ -17,6 +17,7 @@ from terrace.tiers import Cell, Evidence, TierTable
 if TYPE_CHECKING:
     from terrace.resolve import Blueprint
     from terrace.spec import PlatformSpec
+    from terrace.spec_practices import Waiver
 
 ROOT = Path(__file__).parents[1]
 PASSWORD_IN_ADDRESS = re.compile(r"://[^\s/@]+@")
@@ -77,22 +78,28 @@ def explain(blueprint: Blueprint, table: TierTable | None = None, root: Path = R
         for practice, highest in blueprint.practices.items()
         for tier in range(1, highest + 1)
     )
-    waivers = tuple(
-        f"{practice} is held at tier {level.tier} until {level.waiver.expires}, by {level.waiver.owner}: "
-        f"{level.waiver.reason}"
-        for practice, level in blueprint.spec.practices.items()
-        if level.waiver
-    )
     return Explanation(
         blueprint.environment,
         blueprint.tier,
         blueprint.target,
         tuple(_values(blueprint)),
         cells,
-        waivers,
+        tuple(_waivers(blueprint.spec)),
         unheard(blueprint.spec.notify),
         register(blueprint.spec.use_cases),
     )
+
+
+def _waivers(spec: PlatformSpec) -> Iterator[str]:
+    for practice, level in spec.practices.items():
+        if level.waiver:
+            yield f"{practice} is held at tier {level.tier} {_ends(level.waiver)}"
+    for waiver in spec.waivers:
+        yield f"rule {waiver.rule} at {waiver.resource} {_ends(waiver)}"
+
+
+def _ends(waiver: Waiver) -> str:
+    return f"until {waiver.expires}, by {waiver.owner}: {waiver.reason}"
 
 
 def _values(blueprint: Blueprint) -> Iterator[Value]:

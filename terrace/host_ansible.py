@@ -124,10 +124,21 @@ def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
         )
         # By default it forks a terminal, which now and then fails in a process with gRPC's threads, as Pulumi's is.
         runner.runner_mode = "subprocess"
+        runner.config.command = [*_bound_to_this_process(), *runner.config.command]
         runner.run()
         if runner.status != "successful":
             raise events.error(task, runner.status)
         return events.changes
+
+
+def _bound_to_this_process() -> list[str]:
+    """Return what a command begins with, so that it ends when this process is killed.
+
+    Ansible would go on by itself otherwise, beside the next `up`, without the folder that this process made for it.
+    Empty where the system has no such means.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig=TERM"] if setpriv and sys.platform == "linux" else []
 
 
 def literal(value: Any) -> Any:
@@ -171,6 +182,8 @@ class _Events:
 
 
 def _message(result: Mapping[str, Any]) -> str:
+    if "censored" in result:
+        return "what it says may hold secrets, and is never shown"
     for item in result.get("results", ()):
         if item.get("failed"):
             return _message(item)

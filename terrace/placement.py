@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from terrace.tiers import TierTable
 
 ENTRANCE = "gateway"
+BACKUP = "backup"  # every host has a service of it
 AUDIT = "audit"  # whoever has something to tell it does so at its port
 # Those that reach every port of every slot: by routes, to scrape metrics, to ask how it is.
 ALL_SEEING = (ENTRANCE, "monitoring", "portal")
@@ -60,22 +61,13 @@ def link_ports(spec: PlatformSpec) -> dict[str, int]:
         return {}
     first = spec.network.link_port
     names = [f"{host.name}.{what}" for host in spec.hosts for what in ("link", "machine")]
+    names += [f"{host.name}.{BACKUP}" for host in spec.hosts]
     return {name: first + number for number, name in enumerate(names)}
 
 
 def edges(blueprint: Blueprint, catalog: Catalog) -> tuple[Edge, ...]:
     """Return all edges between hosts, in a fixed order."""
     return tuple(sorted({*_of_slots(blueprint, catalog), *_of_hosts(blueprint)}))
-
-
-def unsaved(blueprint: Blueprint, catalog: Catalog) -> tuple[str, ...]:
-    """Return the slots whose files no backup holds: it saves what lies on its own host."""
-    saving = blueprint.places.get("backup")
-    return tuple(
-        slot
-        for slot, spec in blueprint.slots.items()
-        if saving not in (None, blueprint.places[slot]) and catalog.component(slot, spec.flavor).keeps_files
-    )
 
 
 def audit_sources(blueprint: Blueprint, catalog: Catalog) -> tuple[str, ...]:
@@ -93,10 +85,12 @@ def _of_slots(blueprint: Blueprint, catalog: Catalog) -> Iterator[Edge]:
 
 
 def _of_hosts(blueprint: Blueprint) -> Iterator[Edge]:
-    """Monitoring sees how every host and its links are."""
-    watching = blueprint.places.get("monitoring")
+    """Monitoring sees how every host, its links, and its backups are."""
+    watching, saving = blueprint.places.get("monitoring"), blueprint.places.get(BACKUP)
     for name, port in link_ports(blueprint.spec).items():
-        host = name.partition(".")[0]
+        host, _, what = name.partition(".")
+        if what == BACKUP and saving in (None, host):
+            continue  # the slot's own port tells
         if watching and host != watching:
             yield Edge(watching, host, port)
 

@@ -13,7 +13,7 @@ from terrace.hosts import Host, host_problems
 from terrace.notify import Notify
 from terrace.spec_base import PROBLEMS, Model, Name, Problem, SecretReference, UrlOrSecret, refuse
 from terrace.spec_host import PublicKey
-from terrace.spec_practices import Practice, PracticeLevel, Statement, Tier
+from terrace.spec_practices import Practice, PracticeLevel, RuleWaiver, Statement, Tier
 
 __all__ = ["PROBLEMS", "Model", "Name", "PlatformSpec", "Practice", "Problem", "SecretReference", "Tier"]
 
@@ -120,8 +120,8 @@ class Network(Model):
         15200,
         ge=1024,
         le=65000,
-        description="With several hosts: the first of the TCP ports, two for each host, that tell on loopback how the "
-        "host and its links to the others are.",
+        description="With several hosts: the first of the TCP ports, three for each host, that tell on loopback how "
+        "the host, its links to the others, and its backups are.",
     )
 
 
@@ -146,7 +146,8 @@ class PlatformSpec(Running):
     )
     statements: tuple[Statement, ...] = Field((), description="What owners state because no machine can see it.")
     notify: Notify | None = Field(None, description="Whom alerts reach; without it they stay on Alertmanager's page.")
-    compliance: tuple[Profile, ...] = Field((), description="Frameworks whose rules are to hold.")
+    compliance: tuple[Profile, ...] = Field((), description="Frameworks whose rules are mandatory at any tier.")
+    waivers: tuple[RuleWaiver, ...] = Field((), description="Exceptions to rules; `terrace check` reports each.")
     network: Network = Field(Network(), description="Proxy and private package index.")
     # For each slot that the user wrote, its flavor's options; `model_fields_set` of these tells which were written.
     slots: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
@@ -176,8 +177,8 @@ class PlatformSpec(Running):
         for name, level in self.practices.items():
             if level.waiver:
                 owners["practices", name, "waiver", "owner"] = level.waiver.owner
-        for index, statement in enumerate(self.statements):
-            owners["statements", index, "owner"] = statement.owner
+        for part in ("statements", "waivers"):
+            owners |= {(part, index, "owner"): each.owner for index, each in enumerate(getattr(self, part))}
         for path, owner in owners.items():
             if owner not in known:
                 listed = f"known: {', '.join(sorted(known))}" if known else "terrace:platform has no team"

@@ -1,4 +1,4 @@
-"""What the spec says of practices: their tiers, waivers, and what people state because no machine can see it."""
+"""What the spec says of practices and rules: tiers, waivers, and what people state because no machine can see it."""
 
 from __future__ import annotations
 
@@ -56,6 +56,16 @@ class Waiver(Model):
     reason: str = Field(min_length=10, description="Why the exception is needed.")
     owner: str = Field(min_length=1, description="A person or group of `team` who answers for it.")
     expires: Day = Field(description="The last day on which it holds, YYYY-MM-DD.")
+
+
+class RuleWaiver(Waiver):
+    """A recorded exception to a rule, for the resources that it names. An end that has passed is a violation itself."""
+
+    rule: str = Field(min_length=1, description="The rule's id, as `terrace check` shows it.")
+    resource: str = Field(
+        min_length=1,
+        description="The resource as `terrace check` shows it, slot/name; in the name, `*` stands for any text.",
+    )
 
 
 class PracticeLevel(Model):

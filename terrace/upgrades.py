@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WITHOUT_BACKUP = "TERRACE_WITHOUT_BACKUP"
 PATIENCE_SECONDS, PAUSE_SECONDS = 60.0, 2.0  # with a backup that fails
 _saving = threading.Lock()
-_saved: set[backup.Agent] = set()
+_saved: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -172,26 +172,27 @@ def save_first(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
     """
     if not olds.get("backup") or os.environ.get(WITHOUT_BACKUP) == "1" or not must_save(news):
         return
-    place = json.loads(olds["backup"])
-    agent = backup.Agent(news["environment"], backup.SLOT, None if host_ansible.is_here(place) else place)
+    environment, hosts = news["environment"], json.loads(olds["backup"])
+    if isinstance(hosts, dict):  # of a state from when one host alone made backups
+        hosts = [hosts]
     with _saving:
-        if agent in _saved:
+        if environment in _saved:
             return
         try:
-            _back_up(agent)
+            _back_up(backup.Backups.on(environment, hosts))
         except TerraceError as error:
             fix = f"Remove the cause, or go on without a backup by {WITHOUT_BACKUP}=1; then run the same command again."
             what = "no backup could be made, and a new version would change data for good"
-            raise OperationError(what, where=news["environment"], why=str(error), fix=fix) from None
-        _saved.add(agent)
+            raise OperationError(what, where=environment, why=str(error), fix=fix) from None
+        _saved.add(environment)
 
 
-def _back_up(agent: backup.Agent) -> None:
+def _back_up(backups: backup.Backups) -> None:
     """Back up; a database that was started just now, after a power cut, is given time to recover."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            agent.back_up()
+            backups.back_up()
         except OperationError:
             if time.monotonic() > deadline:
                 raise

@@ -48,7 +48,6 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
     spec_type: ClassVar[type[FlavorSpec]] = HashChainSpec
     requires: ClassVar[tuple[str, ...]] = ("gateway",)
     connects: ClassVar[tuple[str, ...]] = ()  # it is told, and asks nobody
-    keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: HashChainSpec, inputs: Inputs) -> AuditOutputs:

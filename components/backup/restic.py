@@ -4,7 +4,7 @@ Provides a backup every night and on demand: dumps of all databases, the folders
 configuration with the environment's CA; with retention, a check of the whole repository, metrics, and a restore that
 replaces data at once or not at all (``terrace backup``, ``terrace restore``). Leaves out metrics of the past, what
 services make anew by themselves, Pulumi's state, which lies at its own backend, and places behind a network, which
-can be mounted.
+can be mounted. Where there are several hosts, each saves what lies on it, those beside the databases' a little later.
 
 Upstream: https://restic.readthedocs.io/, written for restic 0.14 to 0.16 as Debian and Ubuntu ship them.
 """
@@ -12,6 +12,7 @@ Upstream: https://restic.readthedocs.io/, written for restic 0.14 to 0.16 as Deb
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -20,12 +21,14 @@ from components.backup import BackupOutputs
 from components.base import Account, Component, FlavorSpec, Inputs
 from components.database import DatabaseOutputs, Server
 from components.programs import program_files
+from terrace.edges import HOST_BACKUP, name_among_all
 from terrace.password import Password
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
 from terrace.workload import Artifact, Metrics, Port, Probe, Process, SetupStep, Workload
 
 NAME = "backup"
+LATER_MINUTES = 10  # a row's files on another host are saved after the row, unless the dumps take longer
 AbsolutePath = Annotated[str, Field(pattern=r"^/[\w./-]+$")]
 
 
@@ -44,7 +47,9 @@ class ResticSpec(FlavorSpec):
     keep_daily: int = Field(7, ge=0, le=1000, description="For how many days the last backup of each stays.")
     keep_weekly: int = Field(5, ge=0, le=1000, description="For how many weeks the last backup of each stays.")
     include: tuple[AbsolutePath, ...] = Field(
-        (), description="Further files and folders to back up, such as the project's; `terrace restore` leaves them."
+        (),
+        description="Further files and folders to back up, such as the project's, on the databases' host; "
+        "`terrace restore` leaves them.",
     )
     port: int = Field(15060, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
     memory_mb: int = Field(2048, ge=512, description="Most memory (MiB) of one process.")
@@ -65,39 +70,80 @@ class Restic(Component[ResticSpec, BackupOutputs]):
         target = self.on(HostTarget)
         server = inputs.of("database", DatabaseOutputs).server
         account = Account(NAME, Password("backup-repository", self).value)
-        place = target.role(
-            "backup_place", NAME, {"backup_place_path": spec.place, "backup_place_owner": NAME}, parent=self
-        )
-        workload = _workload(spec, target.environment, server, account)
+        place = target.role("backup_place", NAME, _place(spec, NAME, target.environment), parent=self)
+        workload = _workload(spec, _with_databases(spec, target.environment, server), account)
         target.run(workload, self, after=[place, server.resource])
         probe = target.address(workload, "http") + "/health"
         target.services.append(Service("backup", spec.flavor, NAME, f"file://{spec.place}", probe, spec.port))
+        for other in target.others:
+            self._save_files(spec, other, account)
         return BackupOutputs(account)
 
+    def _save_files(self, spec: ResticSpec, host: HostTarget, account: Account) -> None:
+        """Have a host beside the databases' save what lies on it."""
+        name, port = name_among_all(HOST_BACKUP, host.host.name), host.own_port(NAME)
+        folder = f"{host.environment}.{host.host.name}"
+        place = host.role(
+            "backup_place", HOST_BACKUP, _place(spec, HOST_BACKUP, folder), parent=self, name=f"{name}-backup_place"
+        )
+        variables = _without_databases(spec, host.environment, host.host.name, port)
+        workload = _workload(spec, variables, account)
+        probe = host.address(workload, "http") + "/health"
+        service = Service("backup", spec.flavor, name, f"file://{spec.place}", probe, port, host.host.name)
+        host.run_as(service, workload, self, after=[place])
 
-def _workload(spec: ResticSpec, environment: str, server: Server, account: Account) -> Workload:
+
+def _place(spec: ResticSpec, owner: str, folder: str) -> dict[str, str]:
+    return {"backup_place_path": spec.place, "backup_place_owner": owner, "backup_place_folder": folder}
+
+
+def _with_databases(spec: ResticSpec, environment: str, server: Server) -> dict[str, str]:
+    return {
+        "BACKUP_ENVIRONMENT": environment,
+        "BACKUP_SERVICE": NAME,
+        "BACKUP_PLACE": f"{spec.place}/{environment}",
+        "BACKUP_AT": spec.at,
+        "BACKUP_INCLUDE": json.dumps(spec.include),
+        "BACKUP_SOCKET": server.socket,
+        "BACKUP_DATABASE_PORT": str(server.port),
+        "BACKUP_DATABASE_SERVICE": server.service,
+        "BACKUP_PORT": str(spec.port),
+    }
+
+
+def _without_databases(spec: ResticSpec, environment: str, host: str, port: int) -> dict[str, str]:
+    return {
+        "BACKUP_ENVIRONMENT": environment,
+        "BACKUP_SERVICE": HOST_BACKUP,
+        "BACKUP_HOST": host,
+        "BACKUP_PLACE": f"{spec.place}/{environment}.{host}",
+        "BACKUP_AT": _later(spec.at),
+        "BACKUP_PORT": str(port),
+    }
+
+
+def _later(at: str) -> str:
+    hour, minute = map(int, at.split(":"))
+    hours, minutes = divmod(60 * hour + minute + LATER_MINUTES, 60)
+    return f"{hours % 24:02}:{minutes:02}"
+
+
+def _workload(spec: ResticSpec, variables: Mapping[str, str], account: Account) -> Workload:
     agent = ("/usr/bin/python3", "-m", "backup_agent")
     keep = {"last": spec.keep_last, "daily": spec.keep_daily, "weekly": spec.keep_weekly}
+    client = ("postgresql-client",) if "BACKUP_SOCKET" in variables else ()
     return Workload(
-        name=NAME,
-        artifact=Artifact(packages=("restic", "postgresql-client")),
+        name=variables["BACKUP_SERVICE"],
+        artifact=Artifact(packages=("restic", *client)),
         setup=(SetupStep("repository", (*agent, "init")),),
         processes=(Process("server", (*agent, "serve"), spec.memory_mb),),
-        ports=(Port("http", spec.port),),
+        ports=(Port("http", int(variables["BACKUP_PORT"])),),
         files=program_files("backup", "backup_agent"),
         environment={
             "PYTHONPATH": "$(CONFIG)",
-            "BACKUP_ENVIRONMENT": environment,
-            "BACKUP_SERVICE": NAME,
-            "BACKUP_PLACE": f"{spec.place}/{environment}",
             "BACKUP_DATA": "$(DATA)",
-            "BACKUP_AT": spec.at,
             "BACKUP_KEEP": json.dumps(keep),
-            "BACKUP_INCLUDE": json.dumps(spec.include),
-            "BACKUP_SOCKET": server.socket,
-            "BACKUP_DATABASE_PORT": str(server.port),
-            "BACKUP_DATABASE_SERVICE": server.service,
-            "BACKUP_PORT": str(spec.port),
+            **variables,
         },
         secrets={"BACKUP_PASSWORD": account.password},
         probe=Probe("http", "/health", timeout_seconds=30),

@@ -38,7 +38,6 @@ class DVC(Component[DVCSpec, DataVersioningOutputs]):
     spec_type: ClassVar[type[FlavorSpec]] = DVCSpec
     requires: ClassVar[tuple[str, ...]] = ("artifact_store", "gateway")
     beside: ClassVar[str] = "gateway"
-    keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
 
     def build(self, spec: DVCSpec, inputs: Inputs) -> DataVersioningOutputs:

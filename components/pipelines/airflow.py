@@ -85,7 +85,6 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
     artifact: ClassVar[Artifact] = Artifact(
         lock="airflow", package="apache-airflow-core", one_way="the schema of its database"
     )
-    keeps_files: ClassVar[bool] = True
 
     def build(self, spec: AirflowSpec, inputs: Inputs) -> PipelinesOutputs:
         """Run Airflow on a database of its own."""

@@ -36,7 +36,6 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
     requires: ClassVar[tuple[str, ...]] = ("gateway", "tracking")
     uses: ClassVar[tuple[str, ...]] = ("data_quality", "data_versioning", "feature_store", "serving")
     connects: ClassVar[tuple[str, ...]] = ("feature_store",)  # steps reach the rest through the gateway
-    keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
     artifact: ClassVar[Artifact] = Artifact(lock="timer", package="apscheduler")
 

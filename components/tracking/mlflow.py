@@ -66,7 +66,6 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     token: ClassVar[str] = "terrace:tracking:MLflow"
     spec_type: ClassVar[type[FlavorSpec]] = MLflowSpec
     requires: ClassVar[tuple[str, ...]] = ("database", "artifact_store", "gateway")
-    keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
     artifact: ClassVar[Artifact] = Artifact(lock="mlflow", package="mlflow", one_way="the schemas of its databases")
 

@@ -61,7 +61,6 @@ class JupyterLab(Component[JupyterLabSpec, WorkbenchOutputs]):
     uses: ClassVar[tuple[str, ...]] = ("data_versioning", "feature_store", "pipelines", "serving")
     connects: ClassVar[tuple[str, ...]] = ()  # people's code reaches everything through the gateway
     beside: ClassVar[str] = "gateway"  # by Unix sockets
-    keeps_files: ClassVar[bool] = True
     supports: ClassVar[tuple[str, ...]] = ("host",)
     artifact: ClassVar[Artifact] = Artifact(lock=SLOT, package="jupyterlab")
 

@@ -11,6 +11,7 @@ from terrace.cli.errors import reported
 
 COMMANDS = (
     "new",
+    "check",
     "preview",
     "up",
     "refresh",

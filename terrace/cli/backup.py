@@ -8,17 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder
+from terrace.cli.options import AsJson, BackupsHost, Engine, Environment, ProjectFolder
 
 
 def backup(
     env: Environment = "local",
     project: ProjectFolder = None,
     engine: Engine = None,
+    host: BackupsHost = None,
     show: Annotated[bool, typer.Option("--list", help="List the backups that there are; make none.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Back up databases, artifacts, and configuration now, beside the nightly backups.
+    """Back up databases, artifacts, and configuration of all hosts now, beside the nightly backups.
 
     Example: terrace backup prod --list
     """
@@ -27,29 +28,36 @@ def backup(
     from terrace.cli.audited import audited
 
     session = operations.open_session(env, project, engine, as_json=as_json)
-    agent = library.Agent.of(env, session.outputs())
+    found = library.Backups.of(env, session.outputs(), host)
     if show:
-        backups = agent.backups()
+        backups = found.backups()
         if as_json:
             results.print_json({"environment": env, "backups": backups})
         else:
             print_backups(backups)
         return
     with audited(session, "backup", "databases, files, and configuration") as note:
-        made = agent.back_up(Steps(as_json=as_json).show)
+        made = found.back_up(Steps(as_json=as_json).show)
         note.detail = f"backup {made['id']}"
     if as_json:
         results.print_json({"environment": env, "backup": made})
     else:
-        sizes = f"{size(made['bytes'])}, of which {size(made['added_bytes'])} are new"
-        typer.echo(f"backup {made['id']} in {made['repository']}: {sizes}; {made['seconds']:.1f} s")
+        for one in (made, *made["others"]):
+            _print_made(one)
+
+
+def _print_made(made: Mapping[str, Any]) -> None:
+    sizes = f"{size(made['bytes'])}, of which {size(made['added_bytes'])} are new"
+    where = f"{made['host']}: " if "host" in made else ""
+    typer.echo(f"{where}backup {made['id']} in {made['repository']}: {sizes}; {made['seconds']:.1f} s")
 
 
 def print_backups(backups: Iterable[Mapping[str, Any]]) -> None:
-    """Print a line per backup: id, time, size, duration."""
+    """Print a line per backup: id, time, size, duration, and the host where there are several."""
     for one in backups:
         seconds = "" if one["seconds"] is None else f"{one['seconds']:.1f} s"
-        typer.echo(f"{one['id']}  {one['time'][:19]}  {size(one['bytes']):>10}  {seconds:>10}")
+        line = f"{one['id']}  {one['time'][:19]}  {size(one['bytes']):>10}  {seconds:>10}  {one.get('host', '')}"
+        typer.echo(line.rstrip())
 
 
 def size(number: int | None) -> str:

@@ -21,6 +21,7 @@ from terrace.engine.options import PARALLEL, Options
 from terrace.errors import InputError
 
 if TYPE_CHECKING:
+    from terrace.engine.judge import Judge
     from terrace.engine.passphrase import Passphrase
     from terrace.engine.project import Project
     from terrace.engine.stack import Stack as EmbeddedStack
@@ -147,18 +148,15 @@ def open_session(
 
     root = project_root(project)
     chosen_options = options or Options()
-    running: Running
-    if runs_program:
-        running = spec = _checked(root, env, as_json=as_json)
-        if len(spec.hosts) > 1:  # one that can't be reached keeps none of the others waiting
-            chosen_options = dataclasses.replace(chosen_options, continue_on_error=True)
-    else:
-        running = config.load_running(root, env)
+    spec = _checked(root, env, as_json=as_json) if runs_program else None
+    running: Running = spec or config.load_running(root, env)
+    if spec and len(spec.hosts) > 1:  # one that can't be reached keeps none of the others waiting
+        chosen_options = dataclasses.replace(chosen_options, continue_on_error=True)
     found = Project.load(root)
     if running.backend and "PULUMI_BACKEND_URL" not in os.environ:
         found = dataclasses.replace(found, backend_url=running.backend)
     chosen = engine or EngineName(running.engine)
-    return Session(env, found, _stack(chosen, found, env), as_json, chosen_options)
+    return Session(env, found, _stack(chosen, found, env, spec), as_json, chosen_options)
 
 
 def _checked(root: Path, env: str, *, as_json: bool) -> PlatformSpec:
@@ -169,7 +167,6 @@ def _checked(root: Path, env: str, *, as_json: bool) -> PlatformSpec:
     blueprint = resolve.resolve(config.load(root, env))
     if not as_json:
         print_powerless(blueprint)
-        results.print_unsaved(blueprint)
         results.print_uncovered(blueprint)
     return blueprint.spec
 
@@ -223,7 +220,9 @@ def ask(question: str) -> None:
         raise typer.Exit(FAILED)
 
 
-def _stack(engine: EngineName, project: Project, env: str) -> Stack:
+def _stack(engine: EngineName, project: Project, env: str, spec: PlatformSpec | None) -> Stack:
+    """Return the stack; rules look at what is planned where ``spec`` says what they are told of the environment."""
+
     def passphrase() -> Passphrase:
         return _passphrase(project, env)
 
@@ -231,14 +230,18 @@ def _stack(engine: EngineName, project: Project, env: str) -> Stack:
         from terrace.pulumi_cli import PulumiStack
 
         return PulumiStack(project, env, passphrase)
-    return embedded(project, env)
+    if spec is None:
+        return embedded(project, env)
+    from terrace.compliance import engine_judge
+
+    return embedded(project, env, engine_judge(spec, env))
 
 
-def embedded(project: Project, env: str) -> EmbeddedStack:
-    """Return the environment's stack on the embedded engine."""
+def embedded(project: Project, env: str, judge: Judge | None = None) -> EmbeddedStack:
+    """Return the environment's stack on the embedded engine; ``judge`` sees what is planned before it is done."""
     from terrace.engine.stack import Stack as EmbeddedStack
 
-    return EmbeddedStack(project, env, passphrase=lambda: _passphrase(project, env).value)
+    return EmbeddedStack(project, env, passphrase=lambda: _passphrase(project, env).value, judge=judge)
 
 
 def _passphrase(project: Project, env: str) -> Passphrase:

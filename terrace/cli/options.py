@@ -68,6 +68,11 @@ ContinueOnError = Annotated[
     bool, typer.Option("--continue-on-error", help="Go on with what doesn't depend on a failed resource.")
 ]
 
+BackupsHost = Annotated[
+    str | None,
+    typer.Option("--host", metavar="HOST", help="Of a platform on several hosts, this one alone.", show_default=False),
+]
+
 
 # Terrace's components: names for what is in them, which a part of the platform can't do without.
 _ANY_STACK = "urn:pulumi:*::*::"
@@ -96,7 +101,7 @@ def require_known(patterns: Iterable[str], urns: Collection[str]) -> None:
     Raises:
         InputError: A pattern fits none of the resources.
     """
-    from terrace.cli.names import resource_name
+    from terrace.names import resource_name
 
     for pattern in patterns:
         wanted = Urns([pattern])

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import typer
 
-from terrace.cli.names import resource_name
 from terrace.engine.model import (
     Diagnostic,
     Event,
@@ -21,6 +20,7 @@ from terrace.engine.model import (
     StepFailed,
     StepStarted,
 )
+from terrace.names import resource_name
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

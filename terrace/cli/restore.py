@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from terrace.cli.errors import FAILED
-from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder, Yes
+from terrace.cli.options import AsJson, BackupsHost, Engine, Environment, ProjectFolder, Yes
 
 if TYPE_CHECKING:
-    from terrace.backup import Agent, Request
+    from terrace.backup import Backups, Request
     from terrace.cli.operations import Session
 
 PASSWORD = "TERRACE_BACKUP_PASSWORD"  # noqa: S105  # the variable's name
@@ -27,6 +27,7 @@ def restore(
     env: Environment = "local",
     project: ProjectFolder = None,
     engine: Engine = None,
+    host: BackupsHost = None,
     place: Place = None,
     snapshot: Annotated[
         str | None, typer.Option(metavar="ID", help="Which backup, by its id. [default: the last one]")
@@ -43,7 +44,8 @@ def restore(
 ) -> None:
     """Replace databases and files by those of a backup, and start all services on them.
 
-    The platform has to be up; on a new machine, bring it up first.
+    The platform has to be up; on a new machine, bring it up first. With several hosts, the backup is named by its id on
+    the host of the databases, and the others bring back the one that they made next.
 
     Example: terrace restore prod --from /mnt/backups --password-file old-password
     """
@@ -52,24 +54,24 @@ def restore(
     from terrace.cli.audited import audited
 
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True)
-    agent = library.Agent.of(env, session.outputs())
+    found = library.Backups.of(env, session.outputs(), host)
     request = library.Request(str(place.resolve()) if place else None, snapshot, _password(password_file))
-    plan = agent.plan(request)
-    if not as_json:
-        _print_plan(plan)
+    plan = found.plan(request)
+    for one in () if as_json else (plan, *plan["others"]):
+        _print_plan(one)
     if operations.require_yes(session, "restore", yes=yes):
         operations.ask(f"Replace the data of {env}?")
     with audited(session, "restore", f"backup {plan['id']} of {plan['environment']}", send_first=True):
-        _carry_out(session, agent, request, plan)
+        _carry_out(session, found, request, plan)
 
 
-def _carry_out(session: Session, agent: Agent, request: Request, plan: Mapping[str, Any]) -> None:
+def _carry_out(session: Session, backups: Backups, request: Request, plan: Mapping[str, Any]) -> None:
     from terrace import fleet
     from terrace.cli import results
     from terrace.cli.backup import Steps
     from terrace.cli.status import print_table
 
-    agent.restore(request, Steps(as_json=session.as_json).show)
+    backups.restore(request, plan, Steps(as_json=session.as_json).show)
     if os.geteuid() != 0:
         session.run("refresh")  # only root sees at once that services wait for `up`
     session.exit_on_failure("up", session.run("up"))
@@ -94,8 +96,11 @@ def _password(file: Path | None) -> str | None:
 
 
 def _print_plan(plan: Mapping[str, Any]) -> None:
-    typer.echo(f"backup {plan['id']} of {plan['environment']}, made {plan['time'][:19]}, in {plan['repository']}")
-    typer.echo(f"  replaces the databases {', '.join(plan['databases'])}")
+    where = f"{plan['host']}: " if "host" in plan else ""
+    about = f"backup {plan['id']} of {plan['environment']}, made {plan['time'][:19]}, in {plan['repository']}"
+    typer.echo(where + about)
+    if plan["databases"]:
+        typer.echo(f"  replaces the databases {', '.join(plan['databases'])}")
     for folder in plan["folders"]:
         typer.echo(f"  replaces {folder}")
     for folder in plan["kept"]:

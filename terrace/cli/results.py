@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from terrace.cli.errors import print_errors
-from terrace.cli.names import depth, resource_name
 from terrace.cli.progress import QUIET_OPS
 from terrace.engine.model import PropertyChange, ResourceError, Result, Step
 from terrace.errors import OperationError
+from terrace.names import depth, resource_name
 from terrace.notify import unheard
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def print_json(document: Any) -> None:
 def plan_document(env: str, result: Result) -> dict[str, Any]:
     """Return the plan as ``preview --json`` prints it."""
     steps = [_step_document(step) for step in result.steps]
-    return {"env": env, "steps": steps, "summary": result.summary, "outputs": result.outputs}
+    said = [dataclasses.asdict(each) for each in result.judged]
+    return {"env": env, "steps": steps, "summary": result.summary, "outputs": result.outputs, "rules": said}
 
 
 def _step_document(step: Step) -> dict[str, Any]:
@@ -150,18 +151,6 @@ def print_endpoints(outputs: Mapping[str, Any]) -> None:
     """Print where the platform's services are reached."""
     for name, url in (outputs.get("endpoints") or {}).items():
         typer.echo(f"  {name:<16} {url}")
-
-
-def print_unsaved(blueprint: Blueprint) -> None:
-    """Say which slots keep files on a host that no backup saves."""
-    from terrace.catalog import Catalog
-    from terrace.placement import unsaved
-
-    for slot in unsaved(blueprint, Catalog()):
-        where, saved = blueprint.places[slot], blueprint.places["backup"]
-        typer.echo(
-            f"note: backups hold the files of {saved}; {slot} keeps its on {where}, which nobody saves", err=True
-        )
 
 
 def print_uncovered(blueprint: Blueprint) -> None:

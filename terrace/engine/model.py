@@ -90,6 +90,7 @@ class Result:
         outputs: The stack's outputs, secrets masked.
         errors: What failed; empty when ``ok``.
         interrupted: Whether the user stopped it.
+        judged: What the stack's judge said of what was planned.
     """
 
     ok: bool
@@ -98,6 +99,7 @@ class Result:
     outputs: dict[str, Any]
     errors: tuple[ResourceError, ...]
     interrupted: bool = False
+    judged: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True)

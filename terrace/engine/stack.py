@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import dataclasses
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from terrace.engine.backend import Backend
 from terrace.engine.errors import StateError
+from terrace.engine.judge import Judge, everything, judged
 from terrace.engine.lock import Holder, Lock, cancel
+from terrace.engine.memory import rare_collections
 from terrace.engine.model import Diagnostic, OnEvent, OutputsReady, ResourceState, Result
 from terrace.engine.options import Options
 from terrace.engine.passphrase import find_passphrase
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from terrace.engine.report import Report
 
 _DEFAULTS = Options()
-_THRESHOLDS = (50_000, 20, 20)
 _UNSURE = (
     "it was being created when an operation was killed, and may be there or not; the next `up` that wants it creates "
     "it again, which finds what is there if its provider can"
@@ -43,6 +42,8 @@ class Stack:
         backend_url: Where state is kept, instead of where the project says.
         program: A function to run instead of the project's ``__main__.py``.
         packages: Makes the provider of each package that can be deployed beyond dynamic resources.
+        judge: Looks at all resources as they are planned, before anything is touched. An error that it returns refuses
+            the plan.
 
     Every operation takes ``on_event`` (told what happens, while it happens) and ``options``, and returns a `Result`. It
     raises a `terrace.errors.TerraceError` only when nothing was begun: the state or its journal can't be read, the
@@ -59,12 +60,14 @@ class Stack:
         backend_url: str | None = None,
         program: Callable[[], None] | None = None,
         packages: Mapping[str, Open] | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.project = project
         self.name = name
         self._passphrase = passphrase
         self._program = program
         self._packages = packages or {}
+        self._judge = judge
         self._backend = Backend(backend_url or project.backend_url, project.name, name, project.root)
 
     @property
@@ -159,7 +162,7 @@ class Stack:
     @staticmethod
     def _isolated(body: Callable[[], Result]) -> Result:
         """The SDK keeps its state in context variables, so each operation has its own context."""
-        with _rare_collections():
+        with rare_collections():
             return contextvars.copy_context().run(body)
 
     def _setting(self, store: Store, report: Report, options: Options, *, preview: bool) -> Setting:
@@ -187,6 +190,8 @@ class Stack:
 
         report = Report(on_event, preview=True, packages=self._deployable())
         result = self._plan(store, report, "update", options)
+        for said in result.judged:
+            report.emit(said)
         report.emit(OutputsReady(result.outputs))
         return result
 
@@ -203,7 +208,11 @@ class Stack:
                 deployment = refreshed.snapshot.deployment()
             plan = Pass(setting, deployment, report, None)
             _carry_out(plan, kind)
-        return plan.result()
+        if self._judge is None or kind != "update" or not plan.result().ok:
+            return plan.result()
+        if options.targets:
+            return judged(plan, report, self._judge, everything(self.project, self.name, self._program))
+        return judged(plan, report, self._judge, plan.snapshot.deployment().resources)
 
     def _change(self, kind: str, on_event: OnEvent | None, options: Options) -> Result:
         self._backend.prepare()
@@ -230,6 +239,9 @@ class Stack:
 
         planned = self._plan(store, Report(None, preview=True, packages=self._deployable()), kind, options)
         refuse_unsupported(((step.type, step.urn) for step in planned.steps if step.unverified), self._deployable())
+        for said in planned.judged:
+            if said.severity != "error":
+                report.emit(said)
         if planned.ok:
             return None
         for error in planned.errors:
@@ -269,20 +281,6 @@ class Stack:
         store.record(describe(kind, result, start, time.time(), self.project.root))
         report.emit(OutputsReady(result.outputs))
         return result
-
-
-@contextlib.contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for reference cycles more rarely: an operation makes many objects that live until it ends.
-
-    With Python's own thresholds a third of the time of 5,000 resources goes into looking at them again and again.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(*_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _carry_out(work: Pass, kind: str) -> None:

@@ -16,9 +16,10 @@ from terrace.host_provider import Host, HostRole
 from terrace.hosts import HERE, is_loopback
 from terrace.hosts import Host as HostSpec
 from terrace.masking import input_classes
+from terrace.placement import link_ports
 from terrace.spec import SecretReference
 from terrace.targets import host_configuration
-from terrace.targets.base import Target
+from terrace.targets.base import Service, Target
 from terrace.targets.places import data_folder, filler, socket_path, software_folder
 from terrace.targets.variables import edges, files, gateway_needs, setup, software
 from terrace.workload import Workload
@@ -117,12 +118,27 @@ class HostTarget(Target):
         self._announce(workload, workload.name, parent)
         return service
 
-    def link(self, workload: Workload, parent: pulumi.Resource) -> None:
+    def run_as(
+        self, service: Service, workload: Workload, parent: pulumi.Resource, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.Resource:
+        """Keep up what several hosts have, each its own: among all services this host's is called ``service.name``."""
+        made = self.role("service", workload.name, self._service_variables(workload), parent, after, service.name)
+        self._announce(workload, service.name, parent)
+        self._hosts.note(service, workload)
+        return made
+
+    def link(self, service: Service, workload: Workload, parent: pulumi.Resource) -> None:
         """Keep the links to the other hosts up, before anything else on this one."""
-        variables = self._service_variables(workload)
-        name = self._named(workload.name)
-        self._first.append(self.role("service", workload.name, variables, parent, name=name))
-        self._announce(workload, name, parent)
+        self._first.append(self.run_as(service, workload, parent))
+
+    @property
+    def others(self) -> tuple[HostTarget, ...]:
+        """The platform's other hosts."""
+        return self._hosts.others(self)
+
+    def own_port(self, what: str) -> int:
+        """Return the port at which this one of several hosts tells how ``what`` of it is."""
+        return link_ports(self.blueprint.spec)[f"{self.host.name}.{what}"]
 
     @property
     def label(self) -> str:

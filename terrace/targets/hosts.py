@@ -21,6 +21,7 @@ from terrace.targets.host import HostTarget
 if TYPE_CHECKING:
     from terrace.catalog import Catalog
     from terrace.resolve import Blueprint
+    from terrace.workload import Workload
 
 
 class Hosts:
@@ -40,7 +41,7 @@ class Hosts:
         self.services: list[Service] = []
         self._catalog = catalog
         self.authority = CertificateAuthority("authority", f"Terrace {blueprint.environment}", parent)
-        self._links: dict[str, Node] = {}
+        self._own: dict[str, tuple[str, Node]] = {}
         self._targets = {host.name: HostTarget(self, host, parent) for host in blueprint.hosts}
         if len(self._targets) > 1:
             self._link(parent)
@@ -57,12 +58,24 @@ class Hosts:
         """Return what the services on a host are to run; see `terrace.upgrades`."""
         return upgrades.software(self.blueprint, self._catalog, host)
 
+    def others(self, target: HostTarget) -> tuple[HostTarget, ...]:
+        """Return the hosts beside ``target``."""
+        return tuple(other for other in self._targets.values() if other is not target)
+
+    def note(self, service: Service, workload: Workload) -> None:
+        """Take note of what several hosts have, each its own."""
+        self.services.append(service)
+        node = Node((), (), (replace(workload, name=service.name),), (service.probe_port,))
+        self._own[service.name] = (service.host, node)
+
     @property
     def backup(self) -> str:
-        """How the host that makes backups is reached, as JSON; empty where there are none."""
+        """How the hosts that make backups are reached, as JSON, that of the databases first; empty without backups."""
         if backup.SLOT not in self.blueprint.places:
             return ""
-        return json.dumps(self.blueprint.host_of(backup.SLOT).document(), sort_keys=True)
+        first = self.blueprint.host_of(backup.SLOT)
+        hosts = (first, *(host for host in self.blueprint.hosts if host is not first))
+        return json.dumps([host.document() for host in hosts], sort_keys=True)
 
     def close(self, nodes: Mapping[str, Node] | Exception) -> None:
         """Tell every host that all workloads are declared, and who connects to which port; or why that failed.
@@ -76,8 +89,8 @@ class Hosts:
             return
         places = self.blueprint.places
         homes = {workload.name: places[slot] for slot, each in nodes.items() for workload in each.workloads}
-        homes |= {edges.link_name(host): host for host in self._targets}
-        found = edges.listeners({**nodes, **self._links})
+        homes |= {name: host for name, (host, _) in self._own.items()}
+        found = edges.listeners({**nodes, **{name: node for name, (_, node) in self._own.items()}})
         for name, target in self._targets.items():
             target.close(edges.on_host(found, name, homes))
 
@@ -113,7 +126,6 @@ class Hosts:
     def _link(self, parent: pulumi.Resource) -> None:
         blueprint = self.blueprint
         between = placement.edges(blueprint, self._catalog)
-        ports = placement.link_ports(blueprint.spec)
         addresses = {host.name: host.address for host in blueprint.hosts}
         authorities = {
             name: CertificateAuthority(
@@ -130,20 +142,18 @@ class Hosts:
                 addresses,
                 authorities,
                 between,
-                ports[f"{host.name}.link"],
-                None if host.name == watching else ports[f"{host.name}.machine"],
+                target.own_port("link"),
+                None if host.name == watching else target.own_port("machine"),
                 target.audit_port,
             )
             self._run(link, target, parent)
 
     def _run(self, link: links.Link, target: HostTarget, parent: pulumi.Resource) -> None:
-        workload, port = link.workload(), link.status_port
-        target.link(workload, parent)
-        name, address = edges.link_name(target.host.name), target.host.address
-        self._links[name] = Node((), (), (replace(workload, name=name),), (port,))
+        host, port = target.host, link.status_port
         probe = f"http://127.0.0.1:{port}/status"
-        url = f"ssh://{address}" if not target.host.is_here else f"https://{address}"
-        self.services.append(Service(edges.LINK, links.FLAVOR, name, url, probe, port, target.host.name))
+        url = f"ssh://{host.address}" if not host.is_here else f"https://{host.address}"
+        name = edges.name_among_all(edges.LINK, host.name)
+        target.link(Service(edges.LINK, links.FLAVOR, name, url, probe, port, host.name), link.workload(), parent)
 
 
 def _connection(target: HostTarget) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from tests.host.machines import PROXY, Machine
 
 ENVIRONMENT = "remote"
 DATA, FRONT = "data-1", "front-1"
-SLOTS = ("audit", "backup", "database", "gateway", "monitoring")
+SLOTS = ("audit", "backup", "database", "gateway", "monitoring", "pipelines")
 # What takes long to install stays out: it would show nothing that these don't.
 ALSO = ("tracking/mlflow-postgres_database", "**terrace:Password::**", "**terrace:CertificateAuthority::**")
 SPEC = """\
@@ -65,6 +65,22 @@ if folder:
     context.load_cert_chain(folder + "/server.crt", folder + "/server.key")
 connection = http.client.HTTPSConnection(address, port, timeout=10, context=context)
 connection.request("GET", "/health")
+print(connection.getresponse().status)
+"""
+
+# Prints the certificate of an address that the database is reached by, seen without one.
+SHOW_CERTIFICATE = """
+import ssl, sys
+try:
+    print(ssl.get_server_certificate((sys.argv[1], 15432)))
+except OSError:
+    pass
+"""
+# Asks the audit log with this method, path, and body, and prints the status.
+ASK_THE_LOG = """
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", 18190, timeout=30)
+connection.request(*sys.argv[1:], {"X-Audit-Source": "gateway", "X-Audit-Host": "front-1"})
 print(connection.getresponse().status)
 """
 

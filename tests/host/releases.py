@@ -31,7 +31,7 @@ PROGRAMS = {
 
 def earlier(platform: Platform, folder: Path, *services: str) -> Platform:
     """Return the platform as it is driven from an earlier release, which is made in ``folder``."""
-    for part in ("terrace", "components", "ansible", "docs"):
+    for part in ("terrace", "components", "policies", "ansible", "docs"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for service in services:
         lock = folder / "components" / "locks" / f"{service}.txt"

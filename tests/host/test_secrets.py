@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,3 +78,26 @@ def test_outputs_are_masked_unless_they_are_asked_for(platform: Platform, output
     shown = platform.terrace("output", ENVIRONMENT, "--json").stdout + platform.terrace("output", ENVIRONMENT).stdout
     assert "[secret]" in shown
     assert [secret for secret in _secrets(outputs) if secret in shown] == []
+
+
+def _enters(settings: dict[str, str]) -> bool:
+    """Tell whether PostgreSQL lets a service in by what is in its environment."""
+    known = {name: value for name, value in settings.items() if name.startswith("PG")}
+    command = ["psql", "--no-psqlrc", "--no-password", "--command=SELECT 1"]
+    done = subprocess.run(
+        command, env={"PATH": os.environ["PATH"], **known}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 or "password authentication failed" in done.stderr
+    return done.returncode == 0
+
+
+def test_a_password_is_made_anew_and_the_one_before_is_refused(platform: Platform) -> None:
+    file = Path(f"/etc/terrace/{ENVIRONMENT}/evidently/environment.json")
+    before = json.loads(file.read_text())
+    assert _enters(before)
+    platform.terrace("up", ENVIRONMENT, "--yes", "--replace", "serving/predictions_reader-database")
+    after = json.loads(file.read_text())
+    assert {name for name in after if after[name] != before[name]} == {"PGPASSWORD"}
+    assert (_enters(before), _enters(after)) == (False, True)
+    services = platform.json("status", ENVIRONMENT)["services"]
+    assert [service["name"] for service in services if not service["healthy"]] == []

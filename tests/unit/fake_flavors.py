@@ -19,7 +19,7 @@ def flavor(slot: str, name: str, **about: Any) -> SimpleNamespace:
     """Return what stands for a component class: ``options`` are its spec's fields with their defaults."""
     options = {option: (type(default), default) for option, default in about.pop("options", {}).items()}
     spec_type = create_model(f"{name}Spec", __base__=FlavorSpec, flavor=(str, name), **options)
-    given = {"requires": (), "uses": (), "beside": "", "keeps_files": False, "supports": ("host",)} | about
+    given = {"requires": (), "uses": (), "beside": "", "supports": ("host",)} | about
     return SimpleNamespace(slot=slot, name=name, spec_type=spec_type, **given)
 
 

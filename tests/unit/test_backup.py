@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from terrace import backup
-from terrace.backup import Agent, Request
+from terrace.backup import Agent, Backups, Request
 from terrace.errors import InputError, OperationError
 
 SERVICES = {"services": [{"slot": "database", "name": "db"}, {"slot": "backup", "name": "keeper"}]}
@@ -43,7 +43,7 @@ def _answer(world: Path, *events: dict[str, Any], code: int = 0) -> None:
 
 
 def test_the_agent_is_the_slots_service() -> None:
-    assert Agent.of("case", SERVICES) == Agent("case", "keeper")
+    assert Backups.of("case", SERVICES).agents == (Agent("case", "keeper"),)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_agent_is_the_slots_service() -> None:
 )
 def test_without_the_slot_it_says_what_to_do(outputs: dict[str, Any], what: str) -> None:
     with pytest.raises(InputError, match=what):
-        Agent.of("case", outputs)
+        Backups.of("case", outputs)
 
 
 def test_a_backup_runs_as_the_services_user_who_may_read_everything(world: Path) -> None:
@@ -77,8 +77,53 @@ def test_a_restore_runs_as_root_and_gets_the_password_by_standard_input(world: P
     agent = Agent("case", "keeper")
     assert agent.plan(request) == agent.restore(request) == {"id": "a1"}
     assert not (world / "setpriv").exists()
-    assert json.loads((world / "stdin").read_text()) == {"place": "/mnt", "snapshot": "a1", "password": "hush"}
+    told = {"place": "/mnt", "snapshot": "a1", "password": "hush", "since": None}
+    assert json.loads((world / "stdin").read_text()) == told
     assert "hush" not in repr(request)
+
+
+FRONT = {"name": "front", "connection": "ssh"}
+STORE = {"name": "store", "connection": "local"}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Request | None]]:
+    """What the agents of two hosts were asked, in that order; they answer with what they are called."""
+    calls: list[tuple[str, str, Request | None]] = []
+
+    def call(agent: Agent, command: str, on_progress: backup.OnProgress, request: Request | None = None) -> Any:
+        calls.append((agent.service, command, request))
+        on_progress("files", None)
+        return {"id": f"of-{agent.where}", "time": "2026-03-01T02:30:00Z", "backups": [{"id": "a1"}]}
+
+    monkeypatch.setattr(Agent, "_call", call)
+    return calls
+
+
+def test_every_host_is_backed_up_that_of_the_databases_first(asked: list[Any]) -> None:
+    steps: list[str] = []
+    made = Backups.on("case", [STORE, FRONT]).back_up(lambda step, _percent: steps.append(step))
+    assert (made["host"], made["id"], made["others"][0]["host"]) == ("store", "of-store", "front")
+    assert [(service, command) for service, command, _ in asked] == [("backup", "backup"), ("host-backup", "backup")]
+    assert steps == ["store: files", "front: files"]
+
+
+def test_other_hosts_bring_back_what_fits_the_databases_which_come_last(asked: list[Any]) -> None:
+    backups, request = Backups.on("case", [STORE, FRONT]), Request("/mnt", "a1", "hush")
+    plan = backups.plan(request)
+    fitting = Request("/mnt", None, "hush", since="2026-03-01T02:30:00Z")
+    assert asked == [("backup", "plan", request), ("host-backup", "plan", fitting)]
+    assert (plan["host"], plan["others"][0]["host"]) == ("store", "front")
+    backups.restore(request, plan)
+    assert asked[2:] == [
+        ("host-backup", "restore", fitting),
+        ("backup", "restore", Request("/mnt", "of-store", "hush")),
+    ]
+
+
+def test_backups_of_several_hosts_are_listed_with_them(asked: list[Any]) -> None:
+    found = Backups.on("case", [STORE, FRONT]).backups()
+    assert found == [{"host": "store", "id": "a1"}, {"host": "front", "id": "a1"}]
 
 
 @pytest.mark.parametrize(("code", "kind"), [(2, InputError), (1, OperationError)])

@@ -48,6 +48,7 @@ def test_preview_prints_the_contract_as_json(play: Callable[..., Recorded]) -> N
         "steps": [{"op": step.op, "urn": step.urn, "type": step.type} for step in (COMPONENT, ROLE, HOST)],
         "summary": {"create": 2, "same": 1},
         "outputs": {"tier": 3, "connection": "[secret]"},
+        "rules": [],
         "versions": [],
         "flavors": [],
     }

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from terrace import config, resolve
-from terrace.cli.names import resource_name
 from terrace.errors import InputError, InputErrors, Location
+from terrace.names import resource_name
 from tests.unit.played import COMPONENT, HOST, PREFIX, ROLE, Recorded, result, run
 
 

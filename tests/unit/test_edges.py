@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from terrace.edges import LINK, Listener, Node, link_name, listeners, on_host
+from terrace.edges import LINK, Listener, Node, listeners, name_among_all, on_host
 from terrace.workload import Artifact, Metrics, Port, Route, Workload
 
 
@@ -78,9 +78,9 @@ def test_services_of_one_slot_do_not_reach_each_other() -> None:
 
 
 def test_on_several_hosts_links_carry_edges_and_are_the_callers() -> None:
-    link = service(link_name("store"), ports=(Port("status", 9100),), metrics=(Metrics("status"),))
-    nodes = {**NODES, link_name("store"): Node((), (), (link,))}
-    homes = {"sql": "store", "app": "front", "door": "front", "eye": "eyes", link_name("store"): "store"}
+    link = service(name_among_all(LINK, "store"), ports=(Port("status", 9100),), metrics=(Metrics("status"),))
+    nodes = {**NODES, name_among_all(LINK, "store"): Node((), (), (link,))}
+    homes = {"sql": "store", "app": "front", "door": "front", "eye": "eyes", name_among_all(LINK, "store"): "store"}
     store, front, eyes = (
         {each.port: each for each in on_host(listeners(nodes), host, homes)} for host in ("store", "front", "eyes")
     )

@@ -54,8 +54,9 @@ def test_every_value_is_listed_once_with_its_origin(tmp_path: Path) -> None:
         ("tier", 1, "written", "stack file, Pulumi.case.yaml:2:17"),
         ("target", "host", "written", "stack file, Pulumi.case.yaml:3:19"),
     ]
-    whole = ["engine", "backend", "name", "hosts", "team", "use_cases", "statements", "notify", "compliance", "network"]
-    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:12] == whole
+    whole = ["engine", "backend", "name", "hosts", "team", "use_cases", "statements", "notify"]
+    whole += ["compliance", "waivers", "network"]
+    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:13] == whole
     assert values[-17:-14] == [
         ("storage.flavor", "folder", "target", "default on target host"),
         ("storage.size", 2, "written", "stack file, Pulumi.case.yaml:5:21"),
@@ -182,9 +183,14 @@ def test_waivers_are_told(tmp_path: Path) -> None:
         "practices:\n  ci_cd:\n    tier: 1\n    waiver: {reason: The servers move., owner: ann, expires: 2999-12-31}"
     )
 
-    found = explained(tmp_path, stack(TEAM + waiver, tier=2))
+    rule = "\nwaivers: [{rule: K5, resource: a/b, reason: It is measured., owner: ann, expires: 2999-12-31}]"
 
-    assert found.waivers == ("ci_cd is held at tier 1 until 2999-12-31, by ann: The servers move.",)
+    found = explained(tmp_path, stack(TEAM + waiver + rule, tier=2))
+
+    assert found.waivers == (
+        "ci_cd is held at tier 1 until 2999-12-31, by ann: The servers move.",
+        "rule K5 at a/b until 2999-12-31, by ann: It is measured.",
+    )
     assert explained(tmp_path, stack(tier=2)).waivers == ()
 
 

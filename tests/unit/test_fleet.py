@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from terrace import doctor, fleet, remote, status
-from terrace.backup import Agent
-from terrace.errors import OperationError
+from terrace.backup import Agent, Backups
+from terrace.errors import InputError, OperationError
 from terrace.trust import with_own_certificate
 
 AWAY = {"name": "away", "connection": "ssh", "address": "10.1.0.2", "port": 22, "user": "root"}
@@ -114,9 +114,13 @@ def test_ports_that_another_environment_here_has_too_are_told(tmp_path: Path, mo
 
 
 def test_a_backup_is_asked_of_its_host() -> None:
-    assert Agent.of("case", OUTPUTS) == Agent("case", "x", AWAY)
-    elsewhere = {**OUTPUTS, "services": [service("y", "here")]}
-    assert Agent.of("case", elsewhere) == Agent("case", "y")
+    assert Backups.of("case", {**OUTPUTS, "services": [service("x", "away")]}).agents == (Agent("case", "x", AWAY),)
+    elsewhere = {**OUTPUTS, "services": [service("y", "here"), service("host-backup-away", "away")]}
+    here, away = Backups.of("case", elsewhere).agents
+    assert (here.service, here.where, away) == ("y", "here", Agent("case", "host-backup", AWAY))
+    assert Backups.of("case", elsewhere, "away").agents == (away,)
+    with pytest.raises(InputError, match="case has no host 'gone'"):
+        Backups.of("case", elsewhere, "gone")
 
 
 def test_clients_here_trust_a_file_that_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pytest
 from terrace import host_ansible, host_facts, remote_facts
 from terrace.errors import OperationError
 from terrace.host_ansible import Task, is_converged, is_up, literal
+from tests.host.machine import wait_for
 
 TASK = Task({"name": "here", "connection": "local"}, "test", "tiny", "one", {"the_password": "s3cret-pa55word"}, "d1")
 
@@ -49,6 +50,12 @@ def test_the_failing_item_of_a_loop_is_what_is_told() -> None:
     items = [{"failed": False, "msg": "fine"}, {"failed": True, "msg": "this one"}]
     events.take(event("runner_on_failed", task="Loop", res={"msg": "One or more items failed", "results": items}))
     assert events.error(TASK, "failed").why == "this one"
+
+
+def test_a_failure_that_ansible_keeps_to_itself_says_why() -> None:
+    events = host_ansible._Events()
+    events.take(event("runner_on_failed", task="Write", res={"censored": "the output has been hidden"}))
+    assert events.error(TASK, "failed").why == "what it says may hold secrets, and is never shown"
 
 
 def test_a_failure_that_is_ignored_is_not_told() -> None:
@@ -245,3 +252,45 @@ def test_what_a_killed_run_left_behind_is_removed(role: Path) -> None:
     alive.mkdir()
     host_ansible.converge(TASK)
     assert [folder.name for folder in (role.parent / "runs").iterdir()] == [alive.name]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from terrace import host_ansible
+host_ansible.ANSIBLE = Path(sys.argv[1])
+host_ansible._require_root = lambda: None
+host_ansible.converge(host_ansible.Task({"name": "here", "connection": "local"}, "unit", "tiny", "one", {}, "d"))
+"""
+SLOW = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.command: {argv: [touch, %s]}
+    - ansible.builtin.command: {argv: [sleep, "60"]}
+"""
+
+
+def test_ansible_ends_with_the_process_that_runs_it(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks" / "role.yml").write_text(SLOW % begun)
+    (tmp_path / "ansible.cfg").touch()
+    up = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], cwd=Path(__file__).parents[2])
+    wait_for(begun.exists, 60)
+    ours = f"/{host_ansible.FOLDER_PREFIX}{up.pid}-".encode()
+
+    def left() -> list[str]:
+        return [file.parent.name for file in Path("/proc").glob("[0-9]*/cmdline") if ours in _content(file)]
+
+    assert left()
+    up.kill()
+    up.wait()
+    wait_for(lambda: not left(), 30)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:  # it ended meanwhile
+        return b""

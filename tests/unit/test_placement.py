@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from terrace.placement import Edge, edges, link_ports, unsaved
+from terrace.placement import Edge, edges, link_ports
 from terrace.resolve import Blueprint, resolve
 from terrace.tiers import TierTable
 from tests.unit.fake_flavors import FakeCatalog, flavor, load, stack, table
@@ -19,7 +19,7 @@ CATALOG = FakeCatalog(
     flavor("serving", "models", options={"port": 5}, requires=("tracking",)),
     flavor("gateway", "web", options={"port": 6, "status_port": 7}),
     flavor("monitoring", "eyes", options={"port": 8}, requires=("gateway",)),
-    flavor("files", "folder", requires=("gateway",), beside="gateway", keeps_files=True),
+    flavor("files", "folder", requires=("gateway",), beside="gateway"),
     flavor("backup", "copies", requires=("database",), beside="database"),
 )
 TIERS = table(
@@ -81,6 +81,8 @@ def test_the_edges_are_those_of_the_graph(tmp_path: Path) -> None:
     assert {edge.consumer for edge in found} == {"b", "c"}, "a requires nothing of the others"
     assert 6 not in {edge.port for edge in found}, "the entrance listens on its host's address itself"
     assert {Edge("c", "a", 9000), Edge("c", "a", 9001), Edge("c", "b", 9002)} <= found
+    assert Edge("c", "b", 9007) in found, "its backups; those of a tell at the slot's own port"
+    assert Edge("c", "a", 9006) not in found
     assert Edge("c", "b", 8) not in found, "what is on the same host needs no link"
 
 
@@ -91,12 +93,6 @@ def test_what_is_not_seen_by_all_reaches_the_main_port_alone(tmp_path: Path) -> 
     )
     found = {edge for edge in edges(blueprint(tmp_path, apart), catalog) if edge.consumer == "b"}
     assert found == {Edge("b", "a", 1)}, "the database's metrics are not for tracking"
-
-
-def test_files_that_no_backup_holds_are_told(tmp_path: Path) -> None:
-    catalog: Any = CATALOG
-    assert unsaved(blueprint(tmp_path, HOSTS), catalog) == ("files",)
-    assert unsaved(blueprint(tmp_path, "hosts: [{name: only}]"), catalog) == ()
 
 
 def test_every_slot_says_its_group() -> None:

@@ -39,6 +39,7 @@ BEYOND_A_SCHEMA += (
     "waiver.error.expired",
     "waiver.error.no_such",
     "waiver.error.unknown",
+    "rule_waiver.error.unknown",
     "team.error.unknown_member",
     "flavor.error.not_on",
 )

@@ -22,7 +22,8 @@ WANTED = {
     "feast": {"package": "feast", "version": "0.67.0", "one_way": ""},
 }
 PROPS = {"host": HERE, "environment": "case", "role": "host", "instance": "host", "variables": "{}", "content": "c"}
-NEWS = {**PROPS, "software": WANTED, "backup": HERE}
+AWAY = json.dumps({"name": "away", "connection": "ssh"})
+NEWS = {**PROPS, "software": WANTED, "backup": f"[{HERE}, {AWAY}]"}
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,7 +43,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def backups(monkeypatch: pytest.MonkeyPatch) -> list[backup.Agent]:
     """The backups that were made."""
     made: list[backup.Agent] = []
-    monkeypatch.setattr(backup.Agent, "back_up", lambda agent: made.append(agent))
+    monkeypatch.setattr(backup.Agent, "back_up", lambda agent, _on_progress: made.append(agent) or {})
     monkeypatch.delenv(upgrades.WITHOUT_BACKUP, raising=False)
     return made
 
@@ -98,7 +99,8 @@ def test_what_is_about_to_change_for_good_is_a_change_and_is_saved_once(
     assert HostProvider().diff("id", NEWS, NEWS).changes is True
     HostProvider().update("id", NEWS, NEWS)
     HostProvider().update("id", NEWS, NEWS)
-    assert backups == [backup.Agent("case", "backup", None)]
+    hosts = (json.loads(HERE), json.loads(AWAY))
+    assert backups == [backup.Agent("case", "backup", hosts[0]), backup.Agent("case", "host-backup", hosts[1])]
 
 
 @pytest.mark.parametrize("versions", [{}, {"mlflow": "3.17.2"}, {"feast": "0.66.0"}])
@@ -120,7 +122,7 @@ def test_a_platform_without_backups_goes_on_without(known: dict[str, str], backu
 def test_a_failed_backup_stops_it_unless_that_was_asked_for(
     known: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_agent: backup.Agent) -> None:
+    def fail(_agent: backup.Agent, _on_progress: backup.OnProgress) -> None:
         raise OperationError("pg_dump failed", why="the disk is full")
 
     known |= {"mlflow": "3.16.1"}
@@ -136,17 +138,18 @@ def test_a_failed_backup_stops_it_unless_that_was_asked_for(
 def test_a_database_that_was_just_started_is_waited_for(known: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     did: list[str] = []
 
-    def back_up(_agent: backup.Agent) -> None:
+    def back_up(_agent: backup.Agent, _on_progress: object) -> dict[str, object]:
         did.append("back up")
         if len(did) < 4:
             raise OperationError("psql failed", why="the database system is starting up")
+        return {}
 
     known |= {"mlflow": "3.16.1"}
     monkeypatch.setattr(host_ansible, "converge", lambda _task: did.append("start what is there"))
     monkeypatch.setattr(upgrades, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(backup.Agent, "back_up", back_up)
     HostProvider().update("id", NEWS, NEWS)
-    assert did == ["start what is there", *["back up"] * 3]
+    assert did == ["start what is there", *["back up"] * 4], "two that failed, and each of the two hosts"
 
 
 def test_the_command_refuses_before_anything_is_touched(known: dict[str, str]) -> None:

@@ -21,7 +21,7 @@ LEAVE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 
 
 
 class Server:
-    """The server, as somebody that may enter it by its socket.
+    """The server, as somebody that may enter it by its socket; one that is on another host has no databases.
 
     Args:
         settings: Where it is.
@@ -32,6 +32,7 @@ class Server:
     def __init__(self, settings: Settings, role: str = READER, prefix: Sequence[str] = ()) -> None:
         self._where = [f"--host={settings.socket}", f"--port={settings.database_port}", f"--username={role}"]
         self._prefix = prefix
+        self._is_here = bool(settings.socket)
 
     @classmethod
     def as_owner(cls, settings: Settings) -> Server:
@@ -41,11 +42,13 @@ class Server:
 
     def databases(self) -> list[str]:
         """Return the names of the databases."""
+        if not self._is_here:
+            return []
         return [name for name in self.query(LIST).split() if name not in ("postgres", NEW, OLD)]
 
     def version(self) -> int:
-        """Return the server's major version."""
-        return int(self.query(VERSION))
+        """Return the server's major version; 0 where it isn't here."""
+        return int(self.query(VERSION)) if self._is_here else 0
 
     def query(self, sql: str, database: str = "postgres") -> str:
         """Run a statement and return what it gives."""

@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,13 @@ class Request:
         place: A folder with repositories, or a repository; None for this host's own.
         snapshot: The beginning of a backup's id; None for the last one.
         password: What opens it; None for this host's own.
+        since: The time of the databases' backup that it is to fit: the first one after that, or the last one.
     """
 
     place: str | None = None
     snapshot: str | None = None
     password: str | None = field(default=None, repr=False)
+    since: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def make_plan(settings: Settings, request: Request) -> Plan:
         AgentError: It can't.
     """
     repository = _open(settings, request)
-    snapshot = _choose(repository, request.snapshot)
+    snapshot = _choose(repository, request)
     root = next(path for path in snapshot["paths"] if path.endswith("/staging"))
     try:
         saved = Inventory.from_json(repository.read(snapshot["id"], f"{root}/inventory.json"))
@@ -135,7 +138,7 @@ def _open(settings: Settings, request: Request) -> Repository:
         if not root.is_dir():
             raise AgentError(f"there is no folder {root}", fix="Mount it, or name another one.", refused=True)
         own = own_repository(settings).path.resolve()
-        paths = [root, *_newest_first(root), *_newest_first(root / settings.environment)]
+        paths = _repositories(settings, root)
         # A machine made anew has backed itself up already, and what it lacks is in an older repository.
         paths.sort(key=lambda path: path.resolve() == own)
         candidates = [Repository(path, password) for path in paths]
@@ -156,18 +159,28 @@ def _open(settings: Settings, request: Request) -> Repository:
     )
 
 
+def _repositories(settings: Settings, root: Path) -> list[Path]:
+    """Return what may be a repository in a place that was named; the one of the databases' host stands for all."""
+    if settings.host:
+        own = root / settings.place.name
+        return [own, *_newest_first(own), *_newest_first(Path(f"{root}.{settings.host}"))]
+    return [root, *_newest_first(root), *_newest_first(root / settings.environment)]
+
+
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
 
 
-def _choose(repository: Repository, wanted: str | None) -> dict[str, Any]:
-    snapshots = repository.snapshots()
+def _choose(repository: Repository, request: Request) -> dict[str, Any]:
+    snapshots, wanted = repository.snapshots(), request.snapshot
     matching = [one for one in snapshots if one["id"].startswith(wanted or "")]
     if not snapshots or (wanted and len(matching) != 1):
         known = ", ".join(f"{one['short_id']} of {one['time'][:16]}" for one in snapshots)
         what = f"there is no backup {wanted}" if wanted else "there is no backup"
         raise AgentError(f"{what} in {repository.path}", fix=f"One of: {known}" if known else "", refused=True)
-    return matching[-1]
+    moment = datetime.fromisoformat
+    fitting = [one for one in matching if request.since and moment(one["time"]) >= moment(request.since)]
+    return fitting[0] if fitting else matching[-1]
 
 
 def _check_versions(settings: Settings, saved: Inventory, postgres: int) -> None:
@@ -269,13 +282,13 @@ def _empty(folder: Path) -> None:
 def _give(settings: Settings, root: Path, saved: Inventory) -> None:
     """Give what was restored to the users that have the saved ones' names here; their numbers may differ.
 
-    What belongs to nobody here becomes root's: its number may be somebody else's.
+    What belongs to nobody here becomes root's: its number may be somebody else's. Each is given once: the number that
+    it has then may be another's among the saved ones.
     """
     numbers = {number: _number(settings, name, saved) for number, name in saved.users.items()}
-    for folder, folders, files in os.walk(root):
-        for path in (Path(folder), *(Path(folder, name) for name in (*folders, *files))):
-            number = numbers.get(path.lstat().st_uid, 0)
-            os.chown(path, number, pwd.getpwuid(number).pw_gid, follow_symlinks=False)
+    for path in (root, *root.rglob("*")):
+        number = numbers.get(path.lstat().st_uid, 0)
+        os.chown(path, number, pwd.getpwuid(number).pw_gid, follow_symlinks=False)
 
 
 def _number(settings: Settings, name: str, saved: Inventory) -> int:

@@ -15,13 +15,14 @@ class Settings:
     Args:
         environment: The platform's environment.
         service: Name of the agent's own service.
+        host: The host whose files it saves beside the databases' host; empty for that one.
         place: The folder that holds the repositories.
         password: What opens the repository.
         data: The agent's own folder.
         at: Local time of day of the nightly backup, ``HH:MM``.
         keep: How many backups stay, by restic's names: ``last``, ``daily``, ``weekly``.
         include: Further files and folders.
-        socket: Folder of the PostgreSQL server's socket.
+        socket: Folder of the PostgreSQL server's socket; empty where the server is on another host.
         database_port: Its port, part of the socket's name.
         database_service: The service that runs it.
         port: TCP port of the metrics on loopback.
@@ -33,6 +34,7 @@ class Settings:
 
     environment: str
     service: str
+    host: str
     place: Path
     password: str = field(repr=False)
     data: Path
@@ -60,15 +62,16 @@ class Settings:
         return cls(
             environment=name,
             service=environment["BACKUP_SERVICE"],
+            host=environment.get("BACKUP_HOST", ""),
             place=Path(environment["BACKUP_PLACE"]),
             password=environment["BACKUP_PASSWORD"],
             data=Path(environment["BACKUP_DATA"]),
             at=environment["BACKUP_AT"],
             keep=json.loads(environment["BACKUP_KEEP"]),
-            include=tuple(json.loads(environment["BACKUP_INCLUDE"])),
-            socket=environment["BACKUP_SOCKET"],
-            database_port=int(environment["BACKUP_DATABASE_PORT"]),
-            database_service=environment["BACKUP_DATABASE_SERVICE"],
+            include=tuple(json.loads(environment.get("BACKUP_INCLUDE", "[]"))),
+            socket=environment.get("BACKUP_SOCKET", ""),
+            database_port=int(environment.get("BACKUP_DATABASE_PORT", "0")),
+            database_service=environment.get("BACKUP_DATABASE_SERVICE", ""),
             port=int(environment["BACKUP_PORT"]),
             manifests=configuration / "manifest.d",
             configuration=configuration,

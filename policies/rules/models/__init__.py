@@ -1,0 +1,1 @@
+"""Rules about experiments, models, and how they are served."""

@@ -1,0 +1,30 @@
+"""M32: backups lie off the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from policies.resource import Resource, service_of
+from policies.rule import Rule, Violation
+from policies.stack import Stack
+
+HOSTS_OWN = "/var/backups/"
+
+
+def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
+    place = resource.variable("BACKUP_PLACE")
+    if f"{place.text}/".startswith(HOSTS_OWN):
+        yield Violation(place.path, "it is the default, on the host's own disk unless another one is mounted there")
+
+
+RULE = Rule(
+    id="M32",
+    title="backups lie off the host",
+    why="What takes the host, a fire or a thief, takes a backup beside it, too.",
+    severity="high",
+    from_tier=None,
+    controls={"iso27001": ("8.13",), "soc2": ("A1.2",), "hipaa": ("164.308(a)(7)(ii)(A)",)},
+    fix="mount a disk of another machine, and name its folder: `backup.place`",
+    of=service_of("backup"),
+    check=_check,
+)

@@ -1,0 +1,93 @@
+"""An agent on a host without databases saves what lies there, and brings back what fits the databases' backup."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components.backup.programs.backup_agent import job, restore
+from components.backup.programs.backup_agent.errors import AgentError
+from components.backup.programs.backup_agent.restore import Request
+from components.backup.programs.backup_agent.settings import Settings
+from tests.components.backup_world import World, damaged
+
+
+def _quiet(_step: str, percent: float | None = None) -> None:
+    """Show nothing."""
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A host whose databases' backup is in a place that it shares with the host ``front``."""
+    world = damaged(tmp_path, monkeypatch)
+    shutil.copytree(world.settings.place, tmp_path / "mounted" / "case")
+    world.artifacts.mkdir()
+    return world
+
+
+@pytest.fixture
+def front(world: World) -> Settings:
+    """Another host's agent; the host keeps what the world's does, and nothing that is the databases' host's alone."""
+    for name in ("service-postgres", "service-backup"):
+        (world.settings.manifests / f"{name}.json").unlink()
+    about = {"host": "front", "service": "host-backup", "socket": "", "database_service": ""}
+    place, data = world.root / "mounted" / "case.front", world.root / "data" / "host-backup"
+    place.mkdir()
+    data.mkdir()
+    settings = world.other_settings(**about, place=place, data=data)
+    job.initialise(settings)
+    return settings
+
+
+def test_a_host_without_databases_saves_and_brings_back_its_files(world: World, front: Settings) -> None:
+    (world.timer / "file").write_text("on front")
+    job.back_up(front, _quiet)
+    (world.timer / "file").write_text("damaged")
+    done = restore.restore(front, Request(), _quiet)
+    assert (done["databases"], done["left_out"]) == ([], [])
+    assert (world.timer / "file").read_text() == "on front"
+    assert (world.databases / "mlflow").read_text() == "damaged", "another host's"
+    assert any(line.endswith("stop programs-timer") for line in world.log())
+
+
+def test_what_is_brought_back_changes_hands_once(front: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The new number of one user may be the old one of another."""
+    job.back_up(front, _quiet)
+    given: list[str] = []
+    monkeypatch.setattr(restore.os, "chown", lambda path, *_numbers, **_options: given.append(str(path)))
+    restore.restore(front, Request(), _quiet)
+    assert len([path for path in given if path.endswith("/service-timer/cache")]) == 0, "it is left out"
+    assert len([path for path in given if path.endswith("/service-timer/file")]) == 1
+    assert len(given) == len(set(given))
+
+
+@pytest.mark.parametrize("named", ["mounted", "mounted/case"])
+def test_a_place_that_hosts_share_has_a_folder_for_each(world: World, front: Settings, named: str) -> None:
+    request = Request(str(world.root / named))
+    with pytest.raises(AgentError, match="there is no backup in"):
+        restore.make_plan(front, request)
+    job.back_up(front, _quiet)
+    found = restore.make_plan(front, request).document()
+    assert found["repository"] == str(job.own_repository(front).path), "and never that of the databases' host"
+
+
+def test_a_place_without_backups_of_the_host_is_refused(world: World, front: Settings) -> None:
+    (front.place).rename(world.root / "away")
+    with pytest.raises(AgentError, match=r"there is no backup repository in .*mounted/case\.front"):
+        restore.make_plan(front, Request(str(world.root / "mounted")))
+
+
+@pytest.mark.parametrize(
+    ("since", "chosen"),
+    [
+        ("2026-01-01T02:00:00Z", "000001ab"),
+        ("2026-01-01T03:31:00.123456789+01:00", "000002ab"),
+        ("2026-01-09T02:00:00Z", "000002ab"),
+    ],
+)
+def test_the_first_backup_after_that_of_the_databases_is_what_fits(front: Settings, since: str, chosen: str) -> None:
+    for _ in range(2):
+        job.back_up(front, _quiet)
+    assert restore.make_plan(front, Request(since=since)).document()["id"] == chosen

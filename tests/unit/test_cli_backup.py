@@ -1,0 +1,80 @@
+"""`terrace backup` and `terrace restore` on several hosts: what is said of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from terrace import backup
+from terrace.cli import application, operations
+from tests.unit.played import Recorded, result
+
+ABOUT = {"flavor": "restic", "url": "", "probe_url": "", "probe_port": 1}
+OUTPUTS = {
+    "hosts": [{"name": "store", "connection": "local"}, {"name": "front", "connection": "ssh"}],
+    "services": [
+        {"slot": "backup", "name": "backup", "host": "store", **ABOUT},
+        {"slot": "backup", "name": "host-backup-front", "host": "front", **ABOUT},
+    ],
+}
+TIME = "2026-03-01T02:30:00.5Z"
+ANSWERS: dict[str, dict[str, Any]] = {
+    "backup": {"id": "a1", "repository": "/mnt/r", "bytes": 2048, "added_bytes": 1024, "seconds": 2.0},
+    "list": {"backups": [{"id": "a1", "time": TIME, "bytes": None, "seconds": None}]},
+    "plan": {
+        "id": "a1",
+        "time": TIME,
+        "repository": "/mnt/r",
+        "environment": "local",
+        "folders": ["/var/lib/x"],
+        "kept": [],
+        "left_out": [],
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment ``local`` that is up on two hosts, in the working folder; their agents answer with ``ANSWERS``."""
+    (tmp_path / "Pulumi.yaml").write_text(
+        f"name: shop\nruntime: python\nmain: stacks\nstackConfigDir: stacks\nbackend: {{url: 'file://{tmp_path}'}}\n"
+    )
+    (tmp_path / "stacks").mkdir()
+    text = "config:\n  terrace:tier: 2\n  terrace:target: host\n"
+    (tmp_path / "stacks" / "Pulumi.local.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    monkeypatch.setattr(operations, "_stack", lambda *_arguments: Recorded(result(), shown=OUTPUTS))
+
+    def call(agent: backup.Agent, command: str, *_rest: object) -> dict[str, Any]:
+        databases = {"databases": ["mlflow"] if agent.service == "backup" else []} if command == "plan" else {}
+        return {**ANSWERS[command], **databases}
+
+    monkeypatch.setattr(backup.Agent, "_call", call)
+
+
+def _said(*words: str, code: int = 0) -> str:
+    shown = CliRunner().invoke(application(), [*words])
+    assert shown.exit_code == code, shown.output
+    return shown.output
+
+
+def test_the_backup_of_each_host_is_said() -> None:
+    said = _said("backup", "local")
+    assert "store: backup a1 in /mnt/r: 2.0 KiB, of which 1.0 KiB are new; 2.0 s" in said
+    assert "front: backup a1" in said
+    assert "store: " not in _said("backup", "local", "--host", "front")
+
+
+def test_a_list_says_whose_each_is() -> None:
+    assert [line.split()[-1] for line in _said("backup", "local", "--list").splitlines()] == ["store", "front"]
+
+
+def test_a_restore_says_of_each_host_what_it_would_replace() -> None:
+    said = _said("restore", "local", code=2)  # there is nobody to ask
+    assert "store: backup a1 of local, made 2026-03-01T02:30:00, in /mnt/r\n  replaces the databases mlflow\n" in said
+    assert "front: backup a1 of local, made 2026-03-01T02:30:00, in /mnt/r\n  replaces /var/lib/x\n" in said
