@@ -91,3 +91,18 @@ def test_the_first_backup_after_that_of_the_databases_is_what_fits(front: Settin
     for _ in range(2):
         job.back_up(front, _quiet)
     assert restore.make_plan(front, Request(since=since)).document()["id"] == chosen
+
+
+@pytest.mark.parametrize(
+    ("since", "lost"), [("2026-01-02T02:00:00Z", False), ("2025-12-31T02:00:00Z", True)], ids=["still there", "lost"]
+)
+def test_a_host_that_was_not_lost_brings_back_its_own_backups(
+    world: World, front: Settings, since: str, *, lost: bool
+) -> None:
+    """It may have older repositories, of a machine that was there before it."""
+    job.back_up(front, _quiet)
+    own = job.own_repository(front).path
+    shutil.copytree(own, own.with_name("20250101T000000Z"))
+    job.back_up(front, _quiet)
+    found = restore.make_plan(front, Request(str(world.root / "mounted"), since=since)).document()
+    assert (found["repository"] != str(own)) is lost

@@ -137,10 +137,11 @@ def _open(settings: Settings, request: Request) -> Repository:
         root = Path(request.place)
         if not root.is_dir():
             raise AgentError(f"there is no folder {root}", fix="Mount it, or name another one.", refused=True)
-        own = own_repository(settings).path.resolve()
+        own = own_repository(settings)
         paths = _repositories(settings, root)
         # A machine made anew has backed itself up already, and what it lacks is in an older repository.
-        paths.sort(key=lambda path: path.resolve() == own)
+        first = request.since is not None and _was_in_use(own, request.since)
+        paths.sort(key=lambda path: (path.resolve() == own.path.resolve()) is not first)
         candidates = [Repository(path, password) for path in paths]
     found = [repository for repository in candidates if repository.exists]
     if not found:
@@ -157,6 +158,16 @@ def _open(settings: Settings, request: Request) -> Repository:
         fix="Give the one that they were made with; it was in the old platform's `terrace output … credentials`.",
         refused=True,
     )
+
+
+def _was_in_use(repository: Repository, since: str) -> bool:
+    """Tell whether a repository of this host was there at a time, so that the host wasn't lost after it."""
+    made = repository.snapshots() if repository.exists else []
+    return bool(made) and _moment(made[0]) <= datetime.fromisoformat(since)
+
+
+def _moment(snapshot: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(snapshot["time"])
 
 
 def _repositories(settings: Settings, root: Path) -> list[Path]:
@@ -178,8 +189,8 @@ def _choose(repository: Repository, request: Request) -> dict[str, Any]:
         known = ", ".join(f"{one['short_id']} of {one['time'][:16]}" for one in snapshots)
         what = f"there is no backup {wanted}" if wanted else "there is no backup"
         raise AgentError(f"{what} in {repository.path}", fix=f"One of: {known}" if known else "", refused=True)
-    moment = datetime.fromisoformat
-    fitting = [one for one in matching if request.since and moment(one["time"]) >= moment(request.since)]
+    since = datetime.fromisoformat(request.since) if request.since else None
+    fitting = [one for one in matching if since and _moment(one) >= since]
     return fitting[0] if fitting else matching[-1]
 
 
