@@ -8,6 +8,7 @@ version touches anything. The state can't say: a run may have been cut short, or
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 WITHOUT_BACKUP = "TERRACE_WITHOUT_BACKUP"
 PATIENCE_SECONDS, PAUSE_SECONDS = 60.0, 2.0  # with a backup that fails
 _saving = threading.Lock()
-_saved: set[str] = set()
+_saved: list[backup.Agent] = []
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ def planned(blueprint: Blueprint, catalog: Catalog) -> list[Move]:
     found = []
     for host in blueprint.hosts:
         wanted = software(blueprint, catalog, host.name)
-        found += _moves(host.document(), blueprint.environment, wanted)
+        with contextlib.suppress(OperationError):
+            found += _moves(host.document(), blueprint.environment, wanted)
     return found
 
 
@@ -155,46 +157,65 @@ def refusal(environment: str, move: Move) -> InputError:
 
 
 def refusals(props: Mapping[str, Any]) -> list[InputError]:
-    """Return why the resource ``Host`` with these inputs is refused; nothing on it was touched yet."""
-    return [refusal(props["environment"], move) for move in _of_host(props) if move.is_refused]
+    """Return why the resource ``Host`` with these inputs is refused; nothing on it was touched yet.
+
+    Of a host that can't be reached nothing is known; `up` names it.
+    """
+    with contextlib.suppress(OperationError):
+        return [refusal(props["environment"], move) for move in _of_host(props) if move.is_refused]
+    return []
 
 
 def must_save(props: Mapping[str, Any]) -> bool:
-    """Tell whether something that can't be undone is about to be done on the host."""
+    """Tell whether something that can't be undone is about to be done on the host; not of one that can't be reached."""
+    with contextlib.suppress(OperationError):
+        return _changes_for_good(props)
+    return False
+
+
+def _changes_for_good(props: Mapping[str, Any]) -> bool:
     return any(move.is_for_good for move in _of_host(props))
 
 
 def save_first(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
-    """Back up before anything is changed for good, once in a run, where the platform has had backups.
+    """Back up before anything is changed for good, each host once in a run, where the platform has had backups.
+
+    Saved are the databases' host and the one that is changed: another one that is away keeps nobody waiting.
 
     Raises:
-        OperationError: The backup failed.
+        OperationError: A backup failed, or the host doesn't say what would be changed.
     """
-    if not olds.get("backup") or os.environ.get(WITHOUT_BACKUP) == "1" or not must_save(news):
+    if not olds.get("backup") or os.environ.get(WITHOUT_BACKUP) == "1" or not _changes_for_good(news):
         return
     environment, hosts = news["environment"], json.loads(olds["backup"])
     if isinstance(hosts, dict):  # of a state from when one host alone made backups
         hosts = [hosts]
+    first, *others = backup.Backups.on(environment, hosts).agents
+    mine = [agent for agent in others if agent.where == json.loads(news["host"])["name"]]
     with _saving:
-        if environment in _saved:
-            return
         try:
-            _back_up(backup.Backups.on(environment, hosts))
+            for agent in (first, *mine):
+                if agent not in _saved:
+                    _back_up(agent)
+                    _saved.append(agent)
         except TerraceError as error:
             fix = f"Remove the cause, or go on without a backup by {WITHOUT_BACKUP}=1; then run the same command again."
             what = "no backup could be made, and a new version would change data for good"
             raise OperationError(what, where=environment, why=str(error), fix=fix) from None
-        _saved.add(environment)
 
 
-def _back_up(backups: backup.Backups) -> None:
-    """Back up; a database that was started just now, after a power cut, is given time to recover."""
+def _back_up(agent: backup.Agent) -> None:
+    """Back up; a database that was started just now, after a power cut, is given time to recover.
+
+    A try that made a backup and failed after it isn't repeated: backups that came of it would displace earlier ones.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
+    before = agent.backups()
     while True:
         try:
-            backups.back_up()
+            agent.back_up()
         except OperationError:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or agent.backups() != before:
                 raise
         else:
             return
@@ -207,11 +228,7 @@ def _of_host(props: Mapping[str, Any]) -> list[Move]:
 
 
 def _moves(host: Mapping[str, Any], environment: str, wanted: Mapping[str, Mapping[str, str]]) -> list[Move]:
-    try:
-        known = host_ansible.look(host, environment)["versions"]
-    except OperationError:
-        return []
-    return moves(known, wanted)
+    return moves(host_ansible.look(host, environment)["versions"], wanted)
 
 
 def refuse(environment: str, found: Iterable[Move]) -> None:

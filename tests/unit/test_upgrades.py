@@ -35,7 +35,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(host_ansible, "is_converged", lambda _task: True)
     monkeypatch.setattr(host_ansible, "is_up", lambda _task: True)
     monkeypatch.setattr(host_ansible, "converge", lambda _task: 0)
-    monkeypatch.setattr(upgrades, "_saved", set())
+    monkeypatch.setattr(upgrades, "_saved", [])
     return versions
 
 
@@ -43,7 +43,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def backups(monkeypatch: pytest.MonkeyPatch) -> list[backup.Agent]:
     """The backups that were made."""
     made: list[backup.Agent] = []
-    monkeypatch.setattr(backup.Agent, "back_up", lambda agent, _on_progress: made.append(agent) or {})
+    monkeypatch.setattr(backup.Agent, "backups", lambda _agent: [])
+    monkeypatch.setattr(backup.Agent, "back_up", lambda agent, _on_progress=None: made.append(agent) or {})
     monkeypatch.delenv(upgrades.WITHOUT_BACKUP, raising=False)
     return made
 
@@ -100,7 +101,22 @@ def test_what_is_about_to_change_for_good_is_a_change_and_is_saved_once(
     HostProvider().update("id", NEWS, NEWS)
     HostProvider().update("id", NEWS, NEWS)
     hosts = (json.loads(HERE), json.loads(AWAY))
-    assert backups == [backup.Agent("case", "backup", hosts[0]), backup.Agent("case", "host-backup", hosts[1])]
+    assert backups == [backup.Agent("case", "backup", hosts[0])], "the databases' host"
+    HostProvider().update("id", NEWS, {**NEWS, "host": AWAY})
+    assert backups[1:] == [backup.Agent("case", "host-backup", hosts[1])], "and one that is changed itself"
+
+
+def test_nothing_is_changed_on_a_host_that_does_not_say_what_would_be(
+    known: dict[str, str], backups: list[backup.Agent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_host: object, _environment: str) -> dict[str, object]:
+        raise OperationError("the host can't be reached")
+
+    monkeypatch.setattr(host_ansible, "look", away)
+    assert HostProvider().diff("id", NEWS, NEWS).changes is False
+    with pytest.raises(OperationError, match="can't be reached"):
+        HostProvider().update("id", NEWS, NEWS)
+    assert (known, backups) == ({}, [])
 
 
 @pytest.mark.parametrize("versions", [{}, {"mlflow": "3.17.2"}, {"feast": "0.66.0"}])
@@ -122,13 +138,14 @@ def test_a_platform_without_backups_goes_on_without(known: dict[str, str], backu
 def test_a_failed_backup_stops_it_unless_that_was_asked_for(
     known: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_agent: backup.Agent, _on_progress: backup.OnProgress) -> None:
+    def fail(_agent: backup.Agent, _on_progress: object = None) -> None:
         raise OperationError("pg_dump failed", why="the disk is full")
 
     known |= {"mlflow": "3.16.1"}
     monkeypatch.setattr(upgrades, "PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(upgrades, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(backup.Agent, "back_up", fail)
+    monkeypatch.setattr(backup.Agent, "backups", lambda _agent: [])
     with pytest.raises(OperationError, match=r"(?s)no backup could be made.*the disk is full.*TERRACE_WITHOUT_BACKUP"):
         HostProvider().update("id", NEWS, NEWS)
     monkeypatch.setenv(upgrades.WITHOUT_BACKUP, "1")
@@ -138,7 +155,7 @@ def test_a_failed_backup_stops_it_unless_that_was_asked_for(
 def test_a_database_that_was_just_started_is_waited_for(known: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     did: list[str] = []
 
-    def back_up(_agent: backup.Agent, _on_progress: object) -> dict[str, object]:
+    def back_up(_agent: backup.Agent, _on_progress: object = None) -> dict[str, object]:
         did.append("back up")
         if len(did) < 4:
             raise OperationError("psql failed", why="the database system is starting up")
@@ -148,8 +165,25 @@ def test_a_database_that_was_just_started_is_waited_for(known: dict[str, str], m
     monkeypatch.setattr(host_ansible, "converge", lambda _task: did.append("start what is there"))
     monkeypatch.setattr(upgrades, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(backup.Agent, "back_up", back_up)
+    monkeypatch.setattr(backup.Agent, "backups", lambda _agent: [])
     HostProvider().update("id", NEWS, NEWS)
-    assert did == ["start what is there", *["back up"] * 4], "two that failed, and each of the two hosts"
+    assert did == ["start what is there", *["back up"] * 3]
+
+
+def test_a_try_that_made_a_backup_is_not_repeated(known: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def back_up(_agent: backup.Agent, _on_progress: object = None) -> dict[str, object]:
+        made.append("one")
+        raise OperationError("restic check failed")
+
+    known |= {"mlflow": "3.16.1"}
+    monkeypatch.setattr(upgrades, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(backup.Agent, "back_up", back_up)
+    monkeypatch.setattr(backup.Agent, "backups", lambda _agent: [*made])
+    with pytest.raises(OperationError, match="no backup could be made"):
+        HostProvider().update("id", NEWS, NEWS)
+    assert made == ["one"]
 
 
 def test_the_command_refuses_before_anything_is_touched(known: dict[str, str]) -> None:
