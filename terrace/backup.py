@@ -246,9 +246,10 @@ class Backups:
         Raises:
             TerraceError: It failed.
         """
-        for agent in self.agents[1:]:
-            agent.restore(_fitting(request, plan), _on(agent, on_progress))
-        self.agents[0].restore(replace(request, snapshot=plan["id"]), _on(self.agents[0], on_progress))
+        first, *others = self.agents
+        for agent, its in zip(others, plan["others"], strict=True):
+            agent.restore(replace(_fitting(request, plan), snapshot=its["id"]), _on(agent, on_progress))
+        first.restore(replace(request, snapshot=plan["id"]), _on(first, on_progress))
 
 
 def _own_name(service: Mapping[str, Any]) -> str:

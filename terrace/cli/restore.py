@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 from terrace.cli.errors import FAILED
 from terrace.cli.options import AsJson, BackupsHost, Engine, Environment, ProjectFolder, Yes
+from terrace.errors import InputError
 
 if TYPE_CHECKING:
     from terrace.backup import Backups, Request
@@ -20,6 +22,14 @@ PASSWORD = "TERRACE_BACKUP_PASSWORD"  # noqa: S105  # the variable's name
 
 Place = Annotated[
     Path | None, typer.Option("--from", metavar="PLACE", help="A folder with backups. [default: the platform's own]")
+]
+
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help=f"Holds the password of another platform's backups; or set {PASSWORD}. [default: the platform's own]",
+    ),
 ]
 
 
@@ -32,13 +42,7 @@ def restore(
     snapshot: Annotated[
         str | None, typer.Option(metavar="ID", help="Which backup, by its id. [default: the last one]")
     ] = None,
-    password_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help=f"Holds the password of another platform's backups; or set {PASSWORD}. [default: the platform's own]",
-        ),
-    ] = None,
+    password_file: PasswordFile = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -57,8 +61,12 @@ def restore(
     found = library.Backups.of(env, session.outputs(), host)
     request = library.Request(str(place.resolve()) if place else None, snapshot, _password(password_file))
     plan = found.plan(request)
+    if host and plan["databases"]:
+        raise InputError(f"{host} has the databases, which services of other hosts use", fix="leave --host out")
     for one in () if as_json else (plan, *plan["others"]):
-        _print_plan(one)
+        _print_plan(one, older=_moment(one) < _moment(plan))
+    # What `up` would be refused for is told before anything is replaced, and not when all services are stopped.
+    session.exit_on_failure("preview", session.run("preview"))
     if operations.require_yes(session, "restore", yes=yes):
         operations.ask(f"Replace the data of {env}?")
     with audited(session, "restore", f"backup {plan['id']} of {plan['environment']}", send_first=True):
@@ -85,8 +93,6 @@ def _carry_out(session: Session, backups: Backups, request: Request, plan: Mappi
 
 
 def _password(file: Path | None) -> str | None:
-    from terrace.errors import InputError
-
     if file is None:
         return os.environ.get(PASSWORD)
     try:
@@ -95,10 +101,14 @@ def _password(file: Path | None) -> str | None:
         raise InputError("the password can't be read", where=str(file), why=error.strerror) from None
 
 
-def _print_plan(plan: Mapping[str, Any]) -> None:
+def _moment(plan: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(plan["time"])
+
+
+def _print_plan(plan: Mapping[str, Any], *, older: bool) -> None:
     where = f"{plan['host']}: " if "host" in plan else ""
     about = f"backup {plan['id']} of {plan['environment']}, made {plan['time'][:19]}, in {plan['repository']}"
-    typer.echo(where + about)
+    typer.echo(where + about + (", BEFORE that of the databases" if older else ""))
     if plan["databases"]:
         typer.echo(f"  replaces the databases {', '.join(plan['databases'])}")
     for folder in plan["folders"]:

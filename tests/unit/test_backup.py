@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def test_other_hosts_bring_back_what_fits_the_databases_which_come_last(asked: l
     assert (plan["host"], plan["others"][0]["host"]) == ("store", "front")
     backups.restore(request, plan)
     assert asked[2:] == [
-        ("host-backup", "restore", fitting),
+        ("host-backup", "restore", dataclasses.replace(fitting, snapshot="of-front")),
         ("backup", "restore", Request("/mnt", "of-store", "hush")),
     ]
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from terrace import backup
 from terrace.cli import application, operations
+from terrace.engine.model import ResourceError
 from tests.unit.played import Recorded, result
 
 ABOUT = {"flavor": "restic", "url": "", "probe_url": "", "probe_port": 1}
@@ -78,3 +79,17 @@ def test_a_restore_says_of_each_host_what_it_would_replace() -> None:
     said = _said("restore", "local", code=2)  # there is nobody to ask
     assert "store: backup a1 of local, made 2026-03-01T02:30:00, in /mnt/r\n  replaces the databases mlflow\n" in said
     assert "front: backup a1 of local, made 2026-03-01T02:30:00, in /mnt/r\n  replaces /var/lib/x\n" in said
+
+
+def test_a_restore_that_a_rule_refuses_afterwards_is_refused_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = Recorded(result(ok=False, errors=(ResourceError("", "M18 the waiver has ended"),)), shown=OUTPUTS)
+    monkeypatch.setattr(operations, "_stack", lambda *_arguments: stack)
+    restored: list[object] = []
+    monkeypatch.setattr(backup.Backups, "restore", lambda *arguments: restored.append(arguments))
+    assert "M18 the waiver has ended" in _said("restore", "local", "--yes", code=1)
+    assert restored == []
+
+
+def test_the_databases_are_not_brought_back_apart_from_the_services_that_use_them() -> None:
+    said = _said("restore", "local", "--host", "store", "--yes", code=2)
+    assert "store has the databases, which services of other hosts use" in said
