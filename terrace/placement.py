@@ -60,8 +60,7 @@ def link_ports(spec: PlatformSpec) -> dict[str, int]:
     if len(spec.hosts) == 1:
         return {}
     first = spec.network.link_port
-    names = [f"{host.name}.{what}" for host in spec.hosts for what in ("link", "machine")]
-    names += [f"{host.name}.{BACKUP}" for host in spec.hosts]
+    names = [f"{host.name}.{what}" for host in spec.hosts for what in ("link", "machine", BACKUP)]
     return {name: first + number for number, name in enumerate(names)}
 
 

@@ -104,12 +104,12 @@ def test_each_host_saves_what_lies_on_it(planned: dict[str, Recorded]) -> None:
     assert "host-backup-store" not in planned, "the slot's own service is there"
     assert front["service_packages"] == ["restic"]
     told = front["service_environment"]
-    assert (told["BACKUP_PLACE"], told["BACKUP_PORT"]) == (f"/var/backups/terrace/{ENVIRONMENT}.front", "15207")
+    assert (told["BACKUP_PLACE"], told["BACKUP_PORT"]) == (f"/var/backups/terrace/{ENVIRONMENT}.front", "15205")
     assert (first["service_environment"]["BACKUP_AT"], told["BACKUP_AT"]) == ("02:30", "02:40"), "rows before files"
     assert "BACKUP_SOCKET" not in told
     assert first["service_secrets"] == front["service_secrets"], "one password opens all"
-    assert _variables(planned["host-backup-front-announcement-eyes"])["service_metrics"][0]["port"] == 15207
-    assert _firewall(planned, "front")[15207]["hosts"] == ["10.1.0.3"], "monitoring asks how it goes"
+    assert _variables(planned["host-backup-front-announcement-eyes"])["service_metrics"][0]["port"] == 15205
+    assert _firewall(planned, "front")[15205]["hosts"] == ["10.1.0.3"], "monitoring asks how it goes"
     assert [host["name"] for host in json.loads(planned["host-front"].inputs["backup"])] == ["store", "front", "eyes"]
 
 

@@ -72,6 +72,14 @@ def test_one_host_takes_all_and_has_no_links(tmp_path: Path) -> None:
     assert link_ports(found.spec) == {}
 
 
+def test_one_host_more_moves_no_port_of_the_others(tmp_path: Path) -> None:
+    """What listens there would be in the way of what comes there."""
+    more = f"  - {{name: d, address: 10.1.0.4, connection: ssh, host_key: {KEY}, groups: [data]}}\n"
+    before, after = (link_ports(blueprint(tmp_path, hosts).spec) for hosts in (HOSTS, HOSTS + more))
+    assert before.items() <= after.items()
+    assert len(after) == 12
+
+
 def test_the_edges_are_those_of_the_graph(tmp_path: Path) -> None:
     catalog: Any = CATALOG
     found = set(edges(blueprint(tmp_path, HOSTS), catalog))
@@ -80,9 +88,9 @@ def test_the_edges_are_those_of_the_graph(tmp_path: Path) -> None:
     assert {Edge("c", "a", 1), Edge("c", "b", 4), Edge("c", "b", 7)} <= found, "monitoring sees all"
     assert {edge.consumer for edge in found} == {"b", "c"}, "a requires nothing of the others"
     assert 6 not in {edge.port for edge in found}, "the entrance listens on its host's address itself"
-    assert {Edge("c", "a", 9000), Edge("c", "a", 9001), Edge("c", "b", 9002)} <= found
-    assert Edge("c", "b", 9007) in found, "its backups; those of a tell at the slot's own port"
-    assert Edge("c", "a", 9006) not in found
+    assert {Edge("c", "a", 9000), Edge("c", "a", 9001), Edge("c", "b", 9003)} <= found
+    assert Edge("c", "b", 9005) in found, "its backups; those of a tell at the slot's own port"
+    assert Edge("c", "a", 9002) not in found
     assert Edge("c", "b", 8) not in found, "what is on the same host needs no link"
 
 
