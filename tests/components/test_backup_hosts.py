@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from components.backup.programs.backup_agent import job, restore
+from components.backup.programs.backup_agent.choice import Request
 from components.backup.programs.backup_agent.errors import AgentError
-from components.backup.programs.backup_agent.restore import Request
 from components.backup.programs.backup_agent.settings import Settings
 from tests.components.backup_world import World, damaged
 

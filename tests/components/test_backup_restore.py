@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from components.backup.programs.backup_agent import exchange, inventory, job, restore
+from components.backup.programs.backup_agent.choice import Request
 from components.backup.programs.backup_agent.errors import AgentError
-from components.backup.programs.backup_agent.restore import Request
 from tests.components.backup_world import World, damaged
 
 

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from . import job, restore, service
+from .choice import Request
 from .errors import AgentError
 from .settings import Settings
 
@@ -47,8 +48,8 @@ def _run(command: str, settings: Settings) -> None:
             raise AgentError(f"there is no command {command!r}", refused=True)
 
 
-def _request() -> restore.Request:
-    return restore.Request(**json.loads(sys.stdin.read()))
+def _request() -> Request:
+    return Request(**json.loads(sys.stdin.read()))
 
 
 def _say(step: str, percent: float | None = None) -> None:

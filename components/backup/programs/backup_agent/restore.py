@@ -10,38 +10,21 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import exchange, inventory, services
+from .choice import Request, choose, open_repository
 from .databases import Server
 from .errors import AgentError
 from .inventory import Folder, Inventory
-from .job import Say, own_repository
+from .job import Say
 from .records import Records
-from .restic import Repository, WrongPassword
+from .restic import Repository
 from .settings import Settings
 
 OLD = "old"  # beside the new folder, what it takes the place of
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to bring back.
-
-    Args:
-        place: A folder with repositories, or a repository; None for this host's own.
-        snapshot: The beginning of a backup's id; None for the last one.
-        password: What opens it; None for this host's own.
-        since: The time of the databases' backup that it is to fit: the first one after that, or the last one.
-    """
-
-    place: str | None = None
-    snapshot: str | None = None
-    password: str | None = field(default=None, repr=False)
-    since: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,8 +71,8 @@ def make_plan(settings: Settings, request: Request) -> Plan:
     Raises:
         AgentError: It can't.
     """
-    repository = _open(settings, request)
-    snapshot = _choose(repository, request)
+    repository = open_repository(settings, request)
+    snapshot = choose(repository, request)
     root = next(path for path in snapshot["paths"] if path.endswith("/staging"))
     try:
         saved = Inventory.from_json(repository.read(snapshot["id"], f"{root}/inventory.json"))
@@ -125,73 +108,6 @@ def make_plan(settings: Settings, request: Request) -> Plan:
 def _key(folder: Folder) -> tuple[str, str]:
     """Return what a folder is known by on every host: who made it, and its name."""
     return folder.entry, Path(folder.path).name
-
-
-def _open(settings: Settings, request: Request) -> Repository:
-    """Return the first repository that the password opens: the newest first, of a named place this host's own last."""
-    password = request.password or settings.password
-    if request.place is None:
-        path = own_repository(settings).path
-        candidates = [Repository(path, password)]
-    else:
-        root = Path(request.place)
-        if not root.is_dir():
-            raise AgentError(f"there is no folder {root}", fix="Mount it, or name another one.", refused=True)
-        own = own_repository(settings)
-        paths = _repositories(settings, root)
-        # A machine made anew has backed itself up already, and what it lacks is in an older repository.
-        first = request.since is not None and _was_in_use(own, request.since)
-        paths.sort(key=lambda path: (path.resolve() == own.path.resolve()) is not first)
-        candidates = [Repository(path, password) for path in paths]
-    found = [repository for repository in candidates if repository.exists]
-    if not found:
-        candidates[0].require()
-    for repository in found:
-        try:
-            repository.snapshots()
-        except WrongPassword:
-            continue
-        return repository
-    raise AgentError(
-        f"the password opens none of the backups in {request.place or found[0].path}",
-        why=", ".join(repository.path.name for repository in found),
-        fix="Give the one that they were made with; it was in the old platform's `terrace output … credentials`.",
-        refused=True,
-    )
-
-
-def _was_in_use(repository: Repository, since: str) -> bool:
-    """Tell whether a repository of this host was there at a time, so that the host wasn't lost after it."""
-    made = repository.snapshots() if repository.exists else []
-    return bool(made) and _moment(made[0]) <= datetime.fromisoformat(since)
-
-
-def _moment(snapshot: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(snapshot["time"])
-
-
-def _repositories(settings: Settings, root: Path) -> list[Path]:
-    """Return what may be a repository in a place that was named; the one of the databases' host stands for all."""
-    if settings.host:
-        own = root / settings.place.name
-        return [own, *_newest_first(own), *_newest_first(Path(f"{root}.{settings.host}"))]
-    return [root, *_newest_first(root), *_newest_first(root / settings.environment)]
-
-
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
-
-
-def _choose(repository: Repository, request: Request) -> dict[str, Any]:
-    snapshots, wanted = repository.snapshots(), request.snapshot
-    matching = [one for one in snapshots if one["id"].startswith(wanted or "")]
-    if not snapshots or (wanted and len(matching) != 1):
-        known = ", ".join(f"{one['short_id']} of {one['time'][:16]}" for one in snapshots)
-        what = f"there is no backup {wanted}" if wanted else "there is no backup"
-        raise AgentError(f"{what} in {repository.path}", fix=f"One of: {known}" if known else "", refused=True)
-    since = datetime.fromisoformat(request.since) if request.since else None
-    fitting = [one for one in matching if since and _moment(one) >= since]
-    return fitting[0] if fitting else matching[-1]
 
 
 def _check_versions(settings: Settings, saved: Inventory, postgres: int) -> None:
