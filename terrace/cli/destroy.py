@@ -60,8 +60,8 @@ def destroy(
     )
     session = operations.open_session(env, project, engine, as_json=as_json, options=options)
     if operations.require_yes(session, "destroy", yes=yes):
-        typer.echo(f"{_what(session, target)} will be removed")
-        typer.echo("their data will be DELETED" if delete_data else "their data stays, for a later `terrace up`")
+        data = "their data will be DELETED" if delete_data else "their data stays, for a later `terrace up`"
+        typer.echo(f"{_what(session, target)} will be removed\n{data}")
         operations.ask(f"Destroy {env}?")
     hosts = _hosts(session)
     if delete_data:

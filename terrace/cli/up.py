@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from terrace.cli.options import (
     AsJson,
     ContinueOnError,
@@ -16,6 +18,9 @@ from terrace.cli.options import (
     Yes,
 )
 from terrace.engine.options import PARALLEL
+
+if TYPE_CHECKING:
+    from terrace.cli.operations import Session
 
 
 def up(
@@ -52,12 +57,19 @@ def up(
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True, options=options)
     versions.announce(session)
     if operations.require_yes(session, "up", yes=yes):
-        plan = session.run("preview")
-        session.exit_on_failure("preview", plan)
-        results.print_plan(plan)
-        if results.changes(plan):
-            operations.ask(f"Bring {env} to this?")
+        _ask(session)
     session.change("up")
     if not as_json:
         results.print_endpoints(session.outputs())
         results.print_unheard(config.load(session.root, env).spec)
+
+
+def _ask(session: Session) -> None:
+    """Show what would change, and ask whether it may."""
+    from terrace.cli import operations, results
+
+    plan = session.run("preview")
+    session.exit_on_failure("preview", plan)
+    results.print_plan(plan)
+    if results.changes(plan):
+        operations.ask(f"Bring {session.env} to this?")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 
@@ -17,20 +16,19 @@ from terrace.hosts import HERE, is_loopback
 from terrace.hosts import Host as HostSpec
 from terrace.masking import input_classes
 from terrace.placement import link_ports
-from terrace.spec import SecretReference
 from terrace.targets import host_configuration
 from terrace.targets.base import Service, Target
+from terrace.targets.given import network_address
 from terrace.targets.places import data_folder, filler, socket_path, software_folder
 from terrace.targets.variables import edges, files, gateway_needs, setup, software
 from terrace.workload import Workload
 
 if TYPE_CHECKING:
     from terrace.edges import Listener
-    from terrace.resolve import Blueprint
     from terrace.spec_host import Firewall
     from terrace.targets.hosts import Hosts
 
-__all__ = ["HostTarget", "gateway_needs", "secret_of_spec"]
+__all__ = ["HostTarget", "gateway_needs"]
 
 ANNOUNCED = {"gateway": "service_routes", "monitoring": "service_metrics"}
 
@@ -56,8 +54,8 @@ class HostTarget(Target):
         self.blueprint = blueprint = hosts.blueprint
         self.environment = blueprint.environment
         self.input_classes = input_classes(blueprint.spec.use_cases)
-        self._package_index = _address(blueprint, "package_index")
-        self._proxy = _address(blueprint, "proxy")
+        self._package_index = network_address(blueprint, "package_index")
+        self._proxy = network_address(blueprint, "proxy")
         self._network = {
             "terrace_environment": blueprint.environment,
             "terrace_package_index": self._package_index or "",
@@ -299,17 +297,3 @@ class HostTarget(Target):
         if self._proxy:
             variables |= {"HTTP_PROXY": self._proxy, "HTTPS_PROXY": self._proxy, "NO_PROXY": "localhost,127.0.0.1"}
         return variables
-
-
-def _address(blueprint: Blueprint, name: Literal["package_index", "proxy"]) -> pulumi.Input[str] | None:
-    """Return an address of the spec's `network`; one that the stack file keeps encrypted is a secret output."""
-    value: str | SecretReference | None = getattr(blueprint.network, name)
-    if not isinstance(value, SecretReference):
-        return value
-    return secret_of_spec("network", name)
-
-
-def secret_of_spec(*path: str) -> pulumi.Output[str]:
-    """Return what the stack file keeps encrypted at ``path`` below `terrace:platform`, a secret output."""
-    platform: pulumi.Output[Any] = pulumi.Config("terrace").require_secret_object("platform")
-    return platform.apply(lambda spec: functools.reduce(lambda part, key: part[key], path, spec))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from components.templates import render
 from terrace.notify import SEVERITIES, Notify
-from terrace.targets.host import secret_of_spec
+from terrace.targets.given import secret_of_spec
 from terrace.workload import File
 
 TEST_ALERT = "TestAlert"  # what `terrace alerts --test` sends
