@@ -60,9 +60,7 @@ def destroy(
     )
     session = operations.open_session(env, project, engine, as_json=as_json, options=options)
     if operations.require_yes(session, "destroy", yes=yes):
-        data = "their data will be DELETED" if delete_data else "their data stays, for a later `terrace up`"
-        typer.echo(f"{_what(session, target)} will be removed\n{data}")
-        operations.ask(f"Destroy {env}?")
+        _ask(session, target, delete_data=delete_data)
     hosts = _hosts(session)
     if delete_data:
         os.environ[DELETE_DATA] = "1"
@@ -72,6 +70,15 @@ def destroy(
         Anchors.of(session.project, session.env).forget()
         if delete_data:
             _delete_left_data(session, hosts)
+
+
+def _ask(session: Session, target: list[str] | None, *, delete_data: bool) -> None:
+    """Say what goes, and ask whether it may."""
+    from terrace.cli import operations
+
+    typer.echo(f"{_what(session, target)} will be removed")
+    typer.echo("their data will be DELETED" if delete_data else "their data stays, for a later `terrace up`")
+    operations.ask(f"Destroy {session.env}?")
 
 
 def _what(session: Session, target: list[str] | None) -> str:
