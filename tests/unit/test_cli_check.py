@@ -94,6 +94,22 @@ def test_a_program_that_fails_is_told(copy: Path) -> None:
     assert "no such thing" in shown.stderr
 
 
+def test_what_cannot_be_told_of_one_environment_hides_no_other(copy: Path) -> None:
+    program = copy / "stacks" / "__main__.py"
+    fails = "import pulumi\nif pulumi.get_stack() == 'dev':\n    raise RuntimeError('no such thing')\n"
+    program.write_text(program.read_text(encoding="utf-8") + fails, encoding="utf-8")
+    shown = run("check", "dev", "local", "--json")
+    assert shown.exit_code == 1
+    assert [each["env"] for each in json.loads(shown.stdout)["environments"]] == ["local"]
+    assert [each["error"]["where"] for each in json.loads(shown.stderr)] == ["dev"]
+    add(copy, "    nonsense: 1\n", "prod")
+    shown = run("check", "dev", "local", "prod")
+    assert shown.exit_code == 2
+    assert "local: tier 3" in shown.stdout
+    assert "no such thing" in shown.stderr
+    assert "nonsense: unknown key" in shown.stderr
+
+
 def test_secrets_stay_closed_and_are_not_asked_for(copy: Path) -> None:
     add(copy, "    network:\n      proxy: {secure: 'v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'}\n")
     file = copy / "stacks" / "Pulumi.local.yaml"
