@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 import shlex
 import socket
@@ -20,6 +21,13 @@ EVERY_ADDRESS = re.compile(
     r"(?<![\w.])0\.0\.0\.0(?![\w.])|\[[0:]*:[0:]*\]|(?<![\w:])::0?(?![\w:])|=\*$|(?<![\w.])\*:\d+$"
 )
 PORT_OF_ALL = re.compile(r":\d+")  # as a whole word
+
+PATH = re.compile(r"/[^\s:,;='\"]*")
+
+
+def plain_paths(text: str) -> str:
+    """Return a text with each path in it in its shortest form: ``/var//x/../lib/.`` as ``/var/lib``."""
+    return PATH.sub(lambda path: f"/{posixpath.normpath(path[0]).lstrip('/')}", text)
 
 
 def shell_words(text: str) -> Iterator[str]:

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Url = Annotated[str, Field(pattern=r"^https?://")]
+# Written in one way alone, since paths are compared: no //, /./, /../, and no / at the end.
+AbsolutePath = Annotated[str, Field(pattern=r"^(/(\.?[\w-][\w.-]*|\.\.[\w.-]+))+$")]
 
 PROBLEMS = "problems"  # the type of pydantic's error that holds several, each with its own place
 

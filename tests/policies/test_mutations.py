@@ -94,6 +94,7 @@ MUTATIONS = (
     Mutation("K12", GATEWAY, text("nginx.conf", "TLSv1.2 TLSv1.3", "TLSv1 TLSv1.2")),
     Mutation("M2", MLFLOW, secret("MLFLOW_BACKEND_STORE_URI", "sqlite:////var/lib/terrace/local/mlflow/runs.db")),
     Mutation("M2", MLFLOW, plain("MLFLOW_ARTIFACTS_DESTINATION", "/tmp/artifacts")),
+    Mutation("M2", MLFLOW, plain("MLFLOW_ARTIFACTS_DESTINATION", "//tmp/artifacts")),
     Mutation("M3", MLFLOW, first_process("command", ["mlflow", "server", "--host", "127.0.0.1"])),
     Mutation("M3", MLFLOW, text("basic_auth.ini", "NO_PERMISSIONS", "READ")),
     Mutation("M4", MLSERVER, plain("MLSERVER_LOAD_MODELS_AT_STARTUP", "true")),
@@ -101,6 +102,7 @@ MUTATIONS = (
     Mutation("M10", MLSERVER, plain("MODEL_SYNC_CANDIDATE", "production")),
     Mutation("M13", MLSERVER, text("owners.json", "flights-delay", "anything")),
     Mutation("M15", "tracking/mlflow-artifact_folder", own("artifact_folder_path", "/var/lib/terrace/prod/artifacts")),
+    Mutation("M15", "tracking/mlflow-artifact_folder", own("artifact_folder_path", "/var/lib//terrace/prod/artifacts")),
     Mutation("M15", "feature_store/feast-service", plain("HOME", "/var/lib/terrace/prod/feast")),
     Mutation("M15", "platform/base", own("terrace_environment", "prod")),
     Mutation("M19", MLFLOW, plain("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")),
@@ -113,6 +115,7 @@ MUTATIONS = (
     Mutation("M25", GATEWAY, text("nginx.conf", '"$remote_user"', '"$request_body"')),
     Mutation("M26", "workbench/workbench-service", secret("MLFLOW_TRACKING_PASSWORD", "x")),
     Mutation("M27", BACKUP, plain("BACKUP_PLACE", "/var/lib/terrace/local/backups")),
+    Mutation("M27", BACKUP, plain("BACKUP_PLACE", "/srv/../tmp/x")),
     Mutation("M27", BACKUP, plain("BACKUP_KEEP", '{"last": 0, "daily": 0, "weekly": 0}')),
     Mutation("M27", "database/postgres-service", own("service_name", "another")),
     Mutation("M30", "portal/portal-service", first_route("needs", [])),
@@ -121,6 +124,7 @@ MUTATIONS = (
     Mutation("M30", GATEWAY, text("nginx.conf", "auth_basic_user_file", "# auth_basic_user_file")),
     Mutation("M31", "monitoring/prometheus-service", text("alertmanager.yml", "webhook_configs", "configs")),
     Mutation("M32", BACKUP, plain("BACKUP_PLACE", "/var/backups/terrace/local")),
+    Mutation("M32", BACKUP, plain("BACKUP_PLACE", "/var/./backups/terrace")),
 )
 # What is taken out of the plan, and the rule that must see it at which resource.
 REMOVED = (

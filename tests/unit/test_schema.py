@@ -25,7 +25,7 @@ BEYOND_A_SCHEMA = (
     "address.error.every",
     "address.error.host",
     "address.error.of",
-    "folder.",
+    "folder.error.of",
     "host.error.a",
     "secret.error.no_salt",
     "secret.error.of",
