@@ -177,6 +177,7 @@ def test_a_missing_resource_is_seen_by_one_rule(rule: str, path: str, gone: str)
     [
         ("A2", "encrypted_data", "encrypted_data_folders", ["/srv/artifacts"]),
         ("K8", "firewall", "firewall_listeners", []),
+        ("K8", "firewall", "firewall_allow_users", ["ann", "www-data"]),
     ],
 )
 def test_a_machine_that_is_half_configured_is_seen_at_the_host(rule: str, role: str, variable: str, value: Any) -> None:
