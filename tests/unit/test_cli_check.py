@@ -190,6 +190,38 @@ def test_preview_and_up_ask_the_rules_before_anything(copy: Path, monkeypatch: p
     assert converged == []
 
 
+@pytest.fixture
+def cli_calls(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """What a Pulumi CLI was asked that knows no stack and does nothing; the stack file takes it for the engine."""
+    program = copy / "bin" / "pulumi"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$1 $2" >> {copy}/calls\n[ "$2" != ls ] || echo \'[]\'\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "open sesame")
+    add(copy, f"    engine: pulumi\n    backend: 'file://{copy}/state'\n")
+    (copy / "state").mkdir()
+    return lambda: (copy / "calls").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("command", [("preview", "local"), ("up", "local", "--yes")])
+def test_the_rules_are_asked_before_the_pulumi_cli_is(
+    copy: Path, cli_calls: Callable[[], list[str]], command: tuple[str, ...]
+) -> None:
+    shown = run(*command)
+    assert shown.exit_code == 0, shown.output
+    assert "warning: platform/host: K8 ports are closed by default" in shown.stderr
+    assert f"{command[0]} " in [call[: len(command[0]) + 1] for call in cli_calls()]
+    assert "stack init" in cli_calls()
+    (copy / "calls").unlink()
+    file = copy / "stacks" / "Pulumi.local.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + UNNEEDED, encoding="utf-8")
+    shown = run(*command)
+    assert shown.exit_code == 1, shown.output
+    assert "error: platform/platform: M18 waivers hold and are needed" in shown.stderr
+    assert set(cli_calls()) == {"stack ls"}
+
+
 def test_what_is_only_advised_is_said_once(copy: Path) -> None:
     from terrace import config, resolve
     from terrace.engine.outline import outline
