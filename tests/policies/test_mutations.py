@@ -92,6 +92,7 @@ MUTATIONS = (
     Mutation("K10", MLSERVER, first_process("command", ["mlserver", "-p[predictions-key]"])),
     Mutation("K12", GATEWAY, text("nginx.conf", "8443 ssl;", "8443;")),
     Mutation("K12", GATEWAY, text("nginx.conf", "TLSv1.2 TLSv1.3", "TLSv1 TLSv1.2")),
+    Mutation("K12", "monitoring/prometheus-service", text("alertmanager.yml", "https://hooks", "http://hooks")),
     Mutation("M2", MLFLOW, secret("MLFLOW_BACKEND_STORE_URI", "sqlite:////var/lib/terrace/local/mlflow/runs.db")),
     Mutation("M2", MLFLOW, plain("MLFLOW_ARTIFACTS_DESTINATION", "/tmp/artifacts")),
     Mutation("M2", MLFLOW, plain("MLFLOW_ARTIFACTS_DESTINATION", "//tmp/artifacts")),

@@ -22,6 +22,7 @@ BEYOND_A_SCHEMA = (
     "port.error.of",
     "port.error.twice",
     "practice.error.lowered",
+    "address.error.account",
     "address.error.every",
     "address.error.host",
     "address.error.of",
