@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
+LOOPBACK = re.compile(r"unix:.*|(127(\.\d+){3}|localhost|\[::1\])(:\d+)?")
 COMMENT = re.compile(r"(?m)(?:^|(?<=\s))#[^\n]*")
 
 
@@ -19,4 +19,4 @@ def directives(text: str, name: str) -> Iterator[tuple[str, ...]]:
 
 def is_loopback(address: str) -> bool:
     """Tell whether no other machine reaches an argument of ``listen``."""
-    return address.startswith(LOOPBACK)
+    return LOOPBACK.fullmatch(address) is not None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from policies.texts import shell_words
 from policies.values import UNKNOWN, Value
 from terrace.names import resource_name
 
@@ -94,11 +95,22 @@ class Resource:
         absent = Value(None, f"variables.service_files[{path}]")
         return next((content for name, content in self.files() if name == path), absent)
 
-    def words(self) -> Iterator[Value]:
-        """Yield each word of the commands that the service runs."""
+    def commands(self) -> Iterator[Value]:
+        """Yield each command that the service runs, a list of words."""
         for part in ("service_processes", "service_setup", "service_live_setup"):
             for each in self.variables[part]:
-                yield from each["command"]
+                yield each["command"]
+
+    def words(self) -> Iterator[Value]:
+        """Yield each word of these commands."""
+        for command in self.commands():
+            yield from command
+
+    def runs(self, programs: Collection[str]) -> Iterator[Value]:
+        """Yield each word that names one of ``programs``, also within a script for a shell."""
+        for word in self.words():
+            if any(part.rpartition("/")[2] in programs for part in shell_words(word.text)):
+                yield word
 
 
 def is_platform(resource: Resource) -> bool:

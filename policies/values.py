@@ -7,6 +7,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 
 class Unknown:
     """The type of `UNKNOWN`: a value that is known only once something is deployed."""
@@ -105,6 +108,13 @@ class Value:
             else:
                 inner = [item for _, item in value.items()] + list(value)
                 left.extend(reversed(inner))
+
+    def parsed_yaml(self) -> Value:
+        """Return what a text of YAML holds, at the same path; nothing where it isn't YAML."""
+        try:
+            return Value(YAML(typ="safe", pure=True).load(self.text), self.path)
+        except (YAMLError, ValueError, RecursionError):
+            return Value(None, self.path)
 
     def parsed(self) -> Value:
         """Return what a text of JSON holds, at the same path; nothing where it isn't JSON."""

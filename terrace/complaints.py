@@ -35,7 +35,8 @@ _FORMS = {  # a pattern of the spec → what it means
     r"^https?://": "it should begin with https:// or http://",
     r"^file://": "it should begin with file://",
     r"^/": "it should be a whole path, which begins with /",
-    r"^/[\w./-]+$": "it should be a whole path, which begins with /, of letters, digits, and . _ -",
+    r"^(/(\.?[\w-][\w.-]*|\.\.[\w.-]+))+$": "it should be a whole path, which begins with /, of letters, digits, and "
+    ". _ -, without //, /./, /../, and / at its end",
     r"^[/~][^\n\"%]*$": "it should be a path that begins with / or ~",
     r"^([01]\d|2[0-3]):[0-5]\d$": "it should be a time of day, such as 02:30, in quotes",
     r"^[0-9][A-Za-z0-9.+~:-]*$": "it should be a version, such as 535.216.01-1~deb12u1",

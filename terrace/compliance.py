@@ -89,7 +89,7 @@ def setting_of(spec: PlatformSpec, environment: str) -> Setting:
 
 
 def engine_judge(spec: PlatformSpec, environment: str) -> Judge:
-    """Return what the embedded engine asks about each plan; what doesn't stop it is said once."""
+    """Return what both engines ask about each plan; what doesn't stop it is said once."""
     told: set[str] = set()
 
     def ask(resources: Sequence[Planned]) -> list[Diagnostic]:

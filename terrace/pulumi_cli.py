@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terrace.engine.model import Diagnostic, Event, OnEvent, Result
+from terrace.engine.judge import Judge, everything
+from terrace.engine.model import Diagnostic, Event, OnEvent, ResourceError, Result
 from terrace.engine.options import PARALLEL, Options
 from terrace.engine.passphrase import Passphrase
 from terrace.engine.project import Project
@@ -40,19 +42,22 @@ class PulumiStack:
         name: The stack's name.
         passphrase: Gives what opens its secrets; handed to the CLI by the name of its file, or left in the variable
             that it came from.
+        judge: Looks at all resources that the program asks for, before the CLI is called. An error that it returns
+            refuses a preview and an update.
     """
 
     project: Project
     name: str
     passphrase: Callable[[], Passphrase]
+    judge: Judge | None = None
 
     def preview(self, *, on_event: OnEvent | None = None, options: Options = DEFAULTS) -> Result:
         """Find out what would change."""
-        return self._operate(["preview", *_flags(options)], on_event or _ignore)
+        return self._judged(["preview", *_flags(options)], on_event or _ignore)
 
     def up(self, *, on_event: OnEvent | None = None, options: Options = DEFAULTS) -> Result:
         """Make it so."""
-        return self._operate(["up", *_CHANGING, *_flags(options)], on_event or _ignore)
+        return self._judged(["up", *_CHANGING, *_flags(options)], on_event or _ignore)
 
     def refresh(self, *, on_event: OnEvent | None = None, options: Options = DEFAULTS) -> Result:
         """Bring the state in line with what is really there."""
@@ -82,6 +87,22 @@ class PulumiStack:
             self._ask("stack", "output", "--json", *(["--show-secrets"] if show_secrets else []))
         )
         return outputs
+
+    def _judged(self, arguments: list[str], on_event: OnEvent) -> Result:
+        """Have the CLI operate, unless the judge refuses what it would make.
+
+        Raises:
+            StateError: What it would make can't be told.
+        """
+        if self.judge is None:
+            return self._operate(arguments, on_event)
+        said = tuple(self.judge(everything(self.project, self.name, None)))
+        for each in said:
+            on_event(each)
+        refused = tuple(ResourceError(each.urn, each.message) for each in said if each.severity == "error")
+        if refused:
+            return Result(ok=False, steps=(), summary={}, outputs={}, errors=refused, judged=said)
+        return dataclasses.replace(self._operate(arguments, on_event), judged=said)
 
     def _operate(self, arguments: list[str], on_event: OnEvent) -> Result:
         if not self._exists():

@@ -112,7 +112,7 @@ class UseCase(Model):
 
 
 class Network(Model):
-    """What stands between the hosts and the package indexes. Its addresses may hold passwords: no error shows them."""
+    """What stands between the hosts and the package indexes. No error shows its addresses: they may hold accounts."""
 
     proxy: UrlOrSecret | None = Field(None, repr=False, description="HTTP proxy for downloads.")
     package_index: UrlOrSecret | None = Field(None, repr=False, description="A PEP 503 index instead of PyPI.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
@@ -10,6 +11,8 @@ from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Url = Annotated[str, Field(pattern=r"^https?://")]
+# Written in one way alone, since paths are compared: no //, /./, /../, and no / at the end.
+AbsolutePath = Annotated[str, Field(pattern=r"^(/(\.?[\w-][\w.-]*|\.\.[\w.-]+))+$")]
 
 PROBLEMS = "problems"  # the type of pydantic's error that holds several, each with its own place
 
@@ -61,8 +64,17 @@ def _kind(value: Any) -> str:
     return "<secret>" if isinstance(value, (dict, SecretReference)) else "<text>"
 
 
+def _without_account(url: str) -> str:
+    if "@" in re.split(r"[/?#]", url.partition("://")[2])[0]:
+        raise PydanticCustomError(
+            "plain_account", "it holds an account in the clear; put in what `terrace encrypt` prints for all of it"
+        )
+    return url
+
+
+PlainUrl = Annotated[Url, AfterValidator(_without_account)]
 UrlOrSecret = Annotated[
-    Annotated[Url, Tag("<text>")] | Annotated[SecretReference, Tag("<secret>")], Discriminator(_kind)
+    Annotated[PlainUrl, Tag("<text>")] | Annotated[SecretReference, Tag("<secret>")], Discriminator(_kind)
 ]
 
 

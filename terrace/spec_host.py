@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from terrace.spec_base import Address, Model, Name
 
@@ -12,6 +13,12 @@ PublicKey = Annotated[
     str, Field(pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( [^\n]*)?$")
 ]
 Version = Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+~:-]*$")]
+
+
+def _no_service(account: str) -> str:
+    if account.startswith("terrace-"):
+        raise PydanticCustomError("account", "it is of a service, which reaches what it has an edge to and no more")
+    return account
 
 
 class Hardening(Model):
@@ -24,8 +31,8 @@ class Hardening(Model):
 class Firewall(Model):
     """Only who has an edge to a service in the blueprint's graph reaches its port."""
 
-    allow_users: tuple[Name, ...] = Field(
-        (), description="Accounts of the machine that reach every service's port, as root does."
+    allow_users: tuple[Annotated[Name, AfterValidator(_no_service)], ...] = Field(
+        (), description="Accounts of people on the machine that reach every service's port, as root does."
     )
 
 

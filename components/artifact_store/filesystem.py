@@ -18,14 +18,15 @@ from pydantic_core import PydanticCustomError
 
 from components.artifact_store import ArtifactStoreOutputs, Store
 from components.base import Component, FlavorSpec, Inputs
+from terrace.spec_base import AbsolutePath
 from terrace.targets.host import HostTarget
 
 SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin", "/sys", "/usr")
 
 
 def _own_folder(path: str) -> str:
-    if ".." in PurePosixPath(path).parts or any(PurePosixPath(path).is_relative_to(folder) for folder in SYSTEM):
-        raise PydanticCustomError("folder", "it should be a folder of its own, outside of the system's, without `..`")
+    if any(PurePosixPath(path).is_relative_to(folder) for folder in SYSTEM):
+        raise PydanticCustomError("folder", "it should be a folder of its own, outside of the system's")
     return path
 
 
@@ -33,7 +34,7 @@ class FilesystemSpec(FlavorSpec):
     """Options of the artifact folder."""
 
     flavor: Literal["filesystem"] = "filesystem"
-    folder: Annotated[str, Field(pattern=r"^/[\w./-]+$"), AfterValidator(_own_folder)] | None = Field(
+    folder: Annotated[AbsolutePath, AfterValidator(_own_folder)] | None = Field(
         None,
         description="Where artifacts are kept; by default `artifacts` under the environment's data folder.",
     )

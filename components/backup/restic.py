@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,13 +23,13 @@ from components.database import DatabaseOutputs, Server
 from components.programs import program_files
 from terrace.edges import HOST_BACKUP, name_among_all
 from terrace.password import Password
+from terrace.spec_base import AbsolutePath
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
 from terrace.workload import Artifact, Metrics, Port, Probe, Process, SetupStep, Workload
 
 NAME = "backup"
 LATER_MINUTES = 10  # a row's files on another host are saved after the row, unless the dumps take longer
-AbsolutePath = Annotated[str, Field(pattern=r"^/[\w./-]+$")]
 
 
 class ResticSpec(FlavorSpec):

@@ -26,13 +26,13 @@ def check(
 ) -> None:
     """Check environments against the rules, by their stack files alone: no state, host, network, or secret is needed.
 
-    Exits with 1 where a mandatory rule isn't kept, and with 2 where a stack file is wrong.
+    Exits with 1 where a mandatory rule isn't kept or the program failed, and with 2 where a stack file is wrong.
 
     Example: terrace check local prod --json
     """
     from terrace import compliance, config
     from terrace.cli import results
-    from terrace.errors import InputError
+    from terrace.errors import InputError, TerraceError
 
     root = project_root(project)
     verdicts: list[Verdict] = []
@@ -40,7 +40,7 @@ def check(
     for env in envs or config.environments(root):
         try:
             verdicts.append(compliance.check(root, env))
-        except InputError as error:
+        except TerraceError as error:  # the other environments are told all the same
             wrong += split(error)
     if as_json:
         results.print_json({"environments": [verdict.document() for verdict in verdicts]})
@@ -49,7 +49,7 @@ def check(
             _print(verdict)
     if wrong:
         print_errors(wrong, as_json=as_json)
-        raise typer.Exit(WRONG_INPUT)
+        raise typer.Exit(WRONG_INPUT if any(isinstance(error, InputError) for error in wrong) else FAILED)
     if not all(verdict.is_kept(allow_undetermined=allow_undetermined) for verdict in verdicts):
         raise typer.Exit(FAILED)
 

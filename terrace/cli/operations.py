@@ -226,15 +226,16 @@ def _stack(engine: EngineName, project: Project, env: str, spec: PlatformSpec | 
     def passphrase() -> Passphrase:
         return _passphrase(project, env)
 
+    judge = None
+    if spec is not None:
+        from terrace.compliance import engine_judge
+
+        judge = engine_judge(spec, env)
     if engine is EngineName.pulumi:
         from terrace.pulumi_cli import PulumiStack
 
-        return PulumiStack(project, env, passphrase)
-    if spec is None:
-        return embedded(project, env)
-    from terrace.compliance import engine_judge
-
-    return embedded(project, env, engine_judge(spec, env))
+        return PulumiStack(project, env, passphrase, judge)
+    return embedded(project, env, judge)
 
 
 def embedded(project: Project, env: str, judge: Judge | None = None) -> EmbeddedStack:

@@ -60,6 +60,18 @@ def test_several_hosts_keep_the_rules(tmp_path: Path) -> None:
     assert {("K12", f"platform/link-{name}") for name in ("store", "front", "eyes")} <= passed
 
 
+def test_a_host_that_saves_nothing_is_seen(tmp_path: Path) -> None:
+    wanted = _blueprint(tmp_path, HOSTS)
+    resources = [Resource(each.urn, each.type, each.inputs) for each in plan(wanted)]
+    told = setting(wanted.tier, use_cases=wanted.spec.use_cases)
+    savers = {each.host: each.path for each in resources if each.slot == "backup" and each.role == "service"}
+    assert set(savers) == {"store", "front", "eyes"}
+    for host in ("front", "eyes"):
+        left = [each for each in resources if each.path != savers[host]]
+        found = [(each.rule.id, each.resource.path) for each in asked(left, told) if each.stops]
+        assert found == [("M27", f"platform/host-{host}")]
+
+
 def test_a_team_keeps_the_rules(tmp_path: Path) -> None:
     """Each person has a workbench of their own."""
     plain = blueprint(5, tmp_path)

@@ -94,6 +94,22 @@ def test_a_program_that_fails_is_told(copy: Path) -> None:
     assert "no such thing" in shown.stderr
 
 
+def test_what_cannot_be_told_of_one_environment_hides_no_other(copy: Path) -> None:
+    program = copy / "stacks" / "__main__.py"
+    fails = "import pulumi\nif pulumi.get_stack() == 'dev':\n    raise RuntimeError('no such thing')\n"
+    program.write_text(program.read_text(encoding="utf-8") + fails, encoding="utf-8")
+    shown = run("check", "dev", "local", "--json")
+    assert shown.exit_code == 1
+    assert [each["env"] for each in json.loads(shown.stdout)["environments"]] == ["local"]
+    assert [each["error"]["where"] for each in json.loads(shown.stderr)] == ["dev"]
+    add(copy, "    nonsense: 1\n", "prod")
+    shown = run("check", "dev", "local", "prod")
+    assert shown.exit_code == 2
+    assert "local: tier 3" in shown.stdout
+    assert "no such thing" in shown.stderr
+    assert "nonsense: unknown key" in shown.stderr
+
+
 def test_secrets_stay_closed_and_are_not_asked_for(copy: Path) -> None:
     add(copy, "    network:\n      proxy: {secure: 'v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'}\n")
     file = copy / "stacks" / "Pulumi.local.yaml"
@@ -172,6 +188,38 @@ def test_preview_and_up_ask_the_rules_before_anything(copy: Path, monkeypatch: p
         assert shown.exit_code == 1, shown.output
         assert "error: platform/platform: M18 waivers hold and are needed" in shown.stderr
     assert converged == []
+
+
+@pytest.fixture
+def cli_calls(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """What a Pulumi CLI was asked that knows no stack and does nothing; the stack file takes it for the engine."""
+    program = copy / "bin" / "pulumi"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$1 $2" >> {copy}/calls\n[ "$2" != ls ] || echo \'[]\'\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "open sesame")
+    add(copy, f"    engine: pulumi\n    backend: 'file://{copy}/state'\n")
+    (copy / "state").mkdir()
+    return lambda: (copy / "calls").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("command", [("preview", "local"), ("up", "local", "--yes")])
+def test_the_rules_are_asked_before_the_pulumi_cli_is(
+    copy: Path, cli_calls: Callable[[], list[str]], command: tuple[str, ...]
+) -> None:
+    shown = run(*command)
+    assert shown.exit_code == 0, shown.output
+    assert "warning: platform/host: K8 ports are closed by default" in shown.stderr
+    assert f"{command[0]} " in [call[: len(command[0]) + 1] for call in cli_calls()]
+    assert "stack init" in cli_calls()
+    (copy / "calls").unlink()
+    file = copy / "stacks" / "Pulumi.local.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + UNNEEDED, encoding="utf-8")
+    shown = run(*command)
+    assert shown.exit_code == 1, shown.output
+    assert "error: platform/platform: M18 waivers hold and are needed" in shown.stderr
+    assert set(cli_calls()) == {"stack ls"}
 
 
 def test_what_is_only_advised_is_said_once(copy: Path) -> None:

@@ -66,13 +66,15 @@ def test_every_value_is_listed_once_with_its_origin(tmp_path: Path) -> None:
 
 
 def test_nothing_secret_is_shown(tmp_path: Path) -> None:
-    text = "network:\n  proxy: http://ann:hunter2@proxy\n  package_index: {secure: 'v1:YWJj:ZGVm'}\n"
+    text = (
+        "network: {package_index: {secure: 'v1:YWJj:ZGVm'}}\nnotify: {webhook: {url: 'https://hush@hooks.example'}}\n"
+    )
     salt = "encryptionsalt: v1:abc=:v1:def=:ghi=\n"
 
     found = explain(resolve(load(tmp_path, salt + stack(text), CATALOG, TIERS), TIERS, CATALOG))
 
     shown = {value.path: value.value for value in found.values}
-    assert shown["network.proxy"] == "http://[secret]@proxy"
+    assert shown["notify.webhook.url"] == "https://[secret]@hooks.example"
     assert shown["network.package_index"] == "[secret]"
 
 

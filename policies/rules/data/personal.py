@@ -1,4 +1,4 @@
-"""M14: personal data is encrypted, and goes after a time."""
+"""M14: personal data is encrypted, and goes after a time; copies in backups, which go by number, aren't looked at."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ RULE = Rule(
     severity="critical",
     from_tier=3,
     controls={"gdpr": ("5(1)(e)", "25", "32"), "iso27001": ("5.34", "8.10")},
-    fix="`keep_days` of the source, `serving.predictions_days` below it, `hosts: [{configure: {encrypted_data: {}}}]`",
+    fix="`keep_days` of the source, `serving.predictions_days` below it, `hosts: [{configure: {encrypted_data: {}}}]`; "
+    "how long backups hold it, `backup.keep_*`, this rule doesn't see",
     of=_of,
     check=_check,
     whole_stack=True,

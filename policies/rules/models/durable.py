@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from policies.resource import Resource, service_of
 from policies.rule import Rule, Violation
 from policies.stack import Stack
+from policies.texts import plain_paths
 
 DATABASES = ("postgresql://", "postgresql+", "mysql://", "mysql+", "mssql+")
+FILE = re.compile(r"^file:(//(localhost)?)?(?=/)")
 FLEETING = ("/tmp/", "/var/tmp/", "/run/", "/dev/shm/")  # noqa: S108
 
 
@@ -17,7 +20,7 @@ def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
     if not store.text.startswith(DATABASES):
         yield Violation(store.path, "runs are not kept in a database server")
     artifacts = resource.variable("MLFLOW_ARTIFACTS_DESTINATION")
-    place = f"{artifacts.text.removeprefix('file://')}/"
+    place = f"{plain_paths(FILE.sub('', artifacts.text))}/"
     if place == "/" or place.startswith((*FLEETING, "./")):
         yield Violation(artifacts.path, "artifacts lie where a restart or a reboot removes them")
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from policies.resource import Resource, service_of
 from policies.rule import Rule, Violation
 from policies.stack import Stack
+from policies.texts import plain_paths
 
 HOSTS_OWN = "/var/backups/"
 
 
 def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
     place = resource.variable("BACKUP_PLACE")
-    if f"{place.text}/".startswith(HOSTS_OWN):
+    if f"{plain_paths(place.text)}/".startswith(HOSTS_OWN):
         yield Violation(place.path, "it is the default, on the host's own disk unless another one is mounted there")
 
 

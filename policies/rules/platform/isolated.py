@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from policies.resource import Resource
 from policies.rule import Rule, Violation
 from policies.stack import Stack
+from policies.texts import plain_paths
 from policies.values import Value
 
 FOLDER = re.compile(r"/(?:var/lib|var/log|etc|opt)/terrace/([a-z][a-z0-9-]{0,30})(?![\w.-])")
@@ -27,7 +28,7 @@ def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
 
 
 def _is_anothers(text: Value, own: str) -> bool:
-    return any(environment != own for environment in FOLDER.findall(text.text))
+    return any(environment != own for environment in FOLDER.findall(plain_paths(text.text)))
 
 
 RULE = Rule(

@@ -9,19 +9,21 @@ from policies.nginx import directives
 from policies.resource import Resource, is_service
 from policies.rule import Rule, Violation
 from policies.stack import Stack
+from policies.texts import is_everywhere, listens_everywhere
 
-EVERY_ADDRESS = re.compile(r"(?<![\w.])0\.0\.0\.0(?![\w.])|\[::\]|(?<![\w:])::(?![\w:])|=\*(:\d+)?$|=:\d+$")
-BINDS = re.compile(r"(HOST|ADDRESS|BIND|LISTEN)$")  # variables that name what is listened on
-OPEN_FILE = re.compile(r"(?m)^\s*listen_addresses\s*=\s*'[^'\n]*(\*|0\.0\.0\.0|::)")
-PORT_ALONE = re.compile(r"\*?:?\d+")
+OF_DATABASE = re.compile(r"(?mi)^\s*listen_addresses\s*=?\s*'([^'\n]*)'")
+PORT_ALONE = re.compile(r"\d+")
 
 
 def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
-    for word in resource.words():
-        if EVERY_ADDRESS.search(word.text):
-            yield Violation(word.path, "it listens on every address of the machine")
+    for command in resource.commands():
+        before = ""
+        for word in command:
+            if listens_everywhere(before, word.text):
+                yield Violation(word.path, "it listens on every address of the machine")
+            before = word.text
     for name, value in resource.variables["service_environment"].items():
-        if EVERY_ADDRESS.search(value.text) or (BINDS.search(name) and value.text == "*"):
+        if listens_everywhere(name, value.text):
             yield Violation(value.path, "it listens on every address of the machine")
     for path, content in resource.files():
         if path.endswith(".conf") and _is_open(content.text):
@@ -29,10 +31,9 @@ def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
 
 
 def _is_open(text: str) -> bool:
-    listens = (arguments[0] for arguments in directives(text, "listen") if arguments)
-    return bool(OPEN_FILE.search(text)) or any(
-        EVERY_ADDRESS.search(address) or PORT_ALONE.fullmatch(address) for address in listens
-    )
+    listens = [arguments[0] for arguments in directives(text, "listen") if arguments]
+    listens += [address.strip() for found in OF_DATABASE.findall(text) for address in found.split(",")]
+    return any(is_everywhere(address) or PORT_ALONE.fullmatch(address) for address in listens)
 
 
 RULE = Rule(

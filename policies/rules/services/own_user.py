@@ -20,9 +20,8 @@ def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
     reads_all = resource.variables["service_reads_all"]
     if reads_all.held not in (None, False) and resource.slot != "backup":
         yield Violation(reads_all.path, "it may read every file of the machine, which only a backup needs")
-    for word in resource.words():
-        if word.text.rpartition("/")[2] in BECOMES_ANOTHER:
-            yield Violation(word.path, "the command becomes another user")
+    for word in resource.runs(BECOMES_ANOTHER):
+        yield Violation(word.path, "the command becomes another user")
 
 
 RULE = Rule(

@@ -29,9 +29,8 @@ def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
         if not lock.text and any(_has_own_environment(resource, word.text) for word in resource.words()):
             yield Violation(lock.path, "nothing says what its Python environment is made of")
     yield from (Violation(lock.path, problem) for problem in problems(lock.text))
-    for word in resource.words():
-        if word.text.rpartition("/")[2] in FETCHES:
-            yield Violation(word.path, "the command fetches what no lock knows")
+    for word in resource.runs(FETCHES):
+        yield Violation(word.path, "the command fetches what no lock knows")
 
 
 def _has_own_environment(resource: Resource, word: str) -> bool:
