@@ -81,12 +81,11 @@ def test_outputs_are_masked_unless_they_are_asked_for(platform: Platform, output
 
 
 def _enters(settings: dict[str, str]) -> bool:
-    """Tell whether PostgreSQL lets a service in by what is in its environment."""
-    known = {name: value for name, value in settings.items() if name.startswith("PG")}
+    """Tell whether PostgreSQL lets in who keeps late labels, by what is in the environment of the service `drift`."""
+    known = {name: value for name, value in settings.items() if name.startswith("PG")} | {"PATH": os.environ["PATH"]}
+    known |= {"PGUSER": settings["DRIFT_LABELS_USER"], "PGPASSWORD": settings["DRIFT_LABELS_PASSWORD"]}
     command = ["psql", "--no-psqlrc", "--no-password", "--command=SELECT 1"]
-    done = subprocess.run(
-        command, env={"PATH": os.environ["PATH"], **known}, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env=known, capture_output=True, text=True, check=False)
     assert done.returncode == 0 or "password authentication failed" in done.stderr
     return done.returncode == 0
 
@@ -95,9 +94,9 @@ def test_a_password_is_made_anew_and_the_one_before_is_refused(platform: Platfor
     file = Path(f"/etc/terrace/{ENVIRONMENT}/evidently/environment.json")
     before = json.loads(file.read_text())
     assert _enters(before)
-    platform.terrace("up", ENVIRONMENT, "--yes", "--replace", "serving/predictions_reader-database")
+    platform.terrace("up", ENVIRONMENT, "--yes", "--replace", "serving/predictions_labeller-database")
     after = json.loads(file.read_text())
-    assert {name for name in after if after[name] != before[name]} == {"PGPASSWORD"}
+    assert {name for name in after if after[name] != before[name]} == {"DRIFT_LABELS_PASSWORD"}
     assert (_enters(before), _enters(after)) == (False, True)
     services = platform.json("status", ENVIRONMENT)["services"]
     assert [service["name"] for service in services if not service["healthy"]] == []
