@@ -78,3 +78,26 @@ def test_a_restore_says_of_each_host_what_it_would_replace() -> None:
     said = _said("restore", "local", code=2)  # there is nobody to ask
     assert "store: backup a1 of local, made 2026-03-01T02:30:00, in /mnt/r\n  replaces the databases mlflow\n" in said
     assert "front: backup a1 of local, made 2026-03-01T02:30:00, in /mnt/r\n  replaces /var/lib/x\n" in said
+
+
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [
+        ("keeper@backup.example.org:/srv/backups", "keeper@backup.example.org:/srv/backups"),
+        ("/mnt/backups", "/mnt/backups"),
+        ("backups", "{here}/backups"),
+        ("./keeper@here:/backups", "{here}/keeper@here:/backups"),
+    ],
+)
+def test_a_place_is_a_folder_here_or_one_of_another_machine(
+    named: str, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[backup.Request] = []
+
+    def plan(_backups: backup.Backups, request: backup.Request) -> dict[str, Any]:
+        requests.append(request)
+        return {**ANSWERS["plan"], "databases": [], "others": []}
+
+    monkeypatch.setattr(backup.Backups, "plan", plan)
+    _said("restore", "local", "--from", named, code=2)
+    assert [request.place for request in requests] == [asked.format(here=tmp_path)]

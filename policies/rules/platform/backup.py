@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from policies.resource import Resource, service_of
 from policies.rule import Rule, Violation
+from policies.rules.platform.backup_elsewhere import MACHINE
 from policies.stack import Stack
 
 SAVED_OR_FLEETING = ("/var/lib/terrace", "/opt/terrace", "/etc/terrace", "/tmp", "/var/tmp", "/run", "/dev")  # noqa: S108
@@ -18,7 +19,8 @@ def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
             yield Violation(name.path, "no backup saves this database")
         return
     place, at, password = (resource.variable(f"BACKUP_{each}") for each in ("PLACE", "AT", "PASSWORD"))
-    if not place.text.startswith("/") or f"{place.text}/".startswith(tuple(f"{each}/" for each in SAVED_OR_FLEETING)):
+    folder = MACHINE.sub("/", place.text)
+    if not folder.startswith("/") or f"{place.text}/".startswith(tuple(f"{each}/" for each in SAVED_OR_FLEETING)):
         yield Violation(place.path, "backups lie among what they save, or where a reboot removes them")
     if not at.text:
         yield Violation(at.path, "no time says when it runs")

@@ -20,6 +20,7 @@ from .databases import Server
 from .errors import AgentError
 from .inventory import Folder, Inventory
 from .job import Say, own_repository
+from .places import Place
 from .records import Records
 from .restic import Repository, WrongPassword
 from .settings import Settings
@@ -32,7 +33,7 @@ class Request:
     """What to bring back.
 
     Args:
-        place: A folder with repositories, or a repository; None for this host's own.
+        place: A folder with repositories, or a repository, as `Place.parse` reads it; None for this host's own.
         snapshot: The beginning of a backup's id; None for the last one.
         password: What opens it; None for this host's own.
         since: The time of the databases' backup that it is to fit: the first one after that, or the last one.
@@ -71,7 +72,7 @@ class Plan:
     def document(self) -> dict[str, Any]:
         """Return what a person decides by."""
         return {
-            "repository": str(self.repository.path),
+            "repository": str(self.repository.place),
             "id": self.snapshot["short_id"],
             "time": self.snapshot["time"],
             "environment": self.saved.environment,
@@ -131,17 +132,16 @@ def _open(settings: Settings, request: Request) -> Repository:
     """Return the first repository that the password opens: the newest first, of a named place this host's own last."""
     password = request.password or settings.password
     if request.place is None:
-        path = own_repository(settings).path
-        candidates = [Repository(path, password)]
+        candidates = [Repository(own_repository(settings).place, password)]
     else:
-        root = Path(request.place)
-        if not root.is_dir():
+        root = Place.parse(request.place, settings.place.access)
+        if root.names() is None:
             raise AgentError(f"there is no folder {root}", fix="Mount it, or name another one.", refused=True)
-        own = own_repository(settings).path.resolve()
-        paths = _repositories(settings, root)
+        own = own_repository(settings).place.resolved
+        places = _repositories(settings, root)
         # A machine made anew has backed itself up already, and what it lacks is in an older repository.
-        paths.sort(key=lambda path: path.resolve() == own)
-        candidates = [Repository(path, password) for path in paths]
+        places.sort(key=lambda place: place.resolved == own)
+        candidates = [Repository(place, password) for place in places]
     found = [repository for repository in candidates if repository.exists]
     if not found:
         candidates[0].require()
@@ -152,23 +152,19 @@ def _open(settings: Settings, request: Request) -> Repository:
             continue
         return repository
     raise AgentError(
-        f"the password opens none of the backups in {request.place or found[0].path}",
-        why=", ".join(repository.path.name for repository in found),
+        f"the password opens none of the backups in {request.place or found[0].place}",
+        why=", ".join(repository.place.name for repository in found),
         fix="Give the one that they were made with; it was in the old platform's `terrace output … credentials`.",
         refused=True,
     )
 
 
-def _repositories(settings: Settings, root: Path) -> list[Path]:
+def _repositories(settings: Settings, root: Place) -> list[Place]:
     """Return what may be a repository in a place that was named; the one of the databases' host stands for all."""
     if settings.host:
         own = root / settings.place.name
-        return [own, *_newest_first(own), *_newest_first(Path(f"{root}.{settings.host}"))]
-    return [root, *_newest_first(root), *_newest_first(root / settings.environment)]
-
-
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+        return [own, *own.newest_first(), *root.extended(f".{settings.host}").newest_first()]
+    return [root, *root.newest_first(), *(root / settings.environment).newest_first()]
 
 
 def _choose(repository: Repository, request: Request) -> dict[str, Any]:
@@ -177,7 +173,7 @@ def _choose(repository: Repository, request: Request) -> dict[str, Any]:
     if not snapshots or (wanted and len(matching) != 1):
         known = ", ".join(f"{one['short_id']} of {one['time'][:16]}" for one in snapshots)
         what = f"there is no backup {wanted}" if wanted else "there is no backup"
-        raise AgentError(f"{what} in {repository.path}", fix=f"One of: {known}" if known else "", refused=True)
+        raise AgentError(f"{what} in {repository.place}", fix=f"One of: {known}" if known else "", refused=True)
     moment = datetime.fromisoformat
     fitting = [one for one in matching if request.since and moment(one["time"]) >= moment(request.since)]
     return fitting[0] if fitting else matching[-1]
