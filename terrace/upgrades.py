@@ -214,8 +214,9 @@ def _back_up(agent: backup.Agent) -> None:
     while True:
         try:
             agent.back_up()
-        except OperationError:
-            if time.monotonic() > deadline or agent.backups() != before:
+        except TerraceError as error:  # an InputError: the service is at its own backup
+            made_one = isinstance(error, OperationError) and agent.backups() != before
+            if made_one or time.monotonic() > deadline:
                 raise
         else:
             return

@@ -157,8 +157,10 @@ def test_a_database_that_was_just_started_is_waited_for(known: dict[str, str], m
 
     def back_up(_agent: backup.Agent, _on_progress: object = None) -> dict[str, object]:
         did.append("back up")
-        if len(did) < 4:
+        if len(did) == 2:
             raise OperationError("psql failed", why="the database system is starting up")
+        if len(did) == 3:
+            raise InputError("a backup or a restore is running already")
         return {}
 
     known |= {"mlflow": "3.16.1"}
