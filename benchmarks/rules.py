@@ -6,6 +6,7 @@ import datetime
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from benchmarks.figures import ROOT, Figure, median_seconds, terrace
@@ -34,7 +35,7 @@ def measure(env: str) -> Iterator[Figure]:
     planned = _planned(env)
     for count, goal in GOALS.items():
         many = [_copy(planned.resources, number) for number in range(count)]
-        seconds = median_seconds(lambda many=many: _ask(many, planned.setting), RUNS)  # type: ignore[misc]
+        seconds = median_seconds(partial(_ask, many, planned.setting), RUNS)
         yield Figure(f"{len(rules())} rules over {count} resources", seconds, "s", goal, RUNS)
     yield Figure(
         "terrace check, all environments", median_seconds(lambda: terrace("check", "--json"), RUNS), "s", 5, RUNS

@@ -28,7 +28,6 @@ from policies.rule import Rule
 from policies.setting import Setting
 from policies.values import UNKNOWN
 
-PULUMIS_OWN = "pulumi:"  # stacks and providers
 LEVELS = {True: EnforcementLevel.MANDATORY, False: EnforcementLevel.ADVISORY}
 Told = Callable[[str, str], None]
 
@@ -83,7 +82,7 @@ def _tell_set_aside(args: Any, told: Told) -> None:
 def _ask(resources: Iterable[Any], asked: Sequence[Rule]) -> list[Finding]:
     seen = [_seen(each) for each in resources]
     today = datetime.datetime.now(datetime.UTC).date()
-    return evaluate([each for each in seen if not each.type.startswith(PULUMIS_OWN)], SETTING, asked, today)
+    return evaluate(seen, SETTING, asked, today)
 
 
 def _seen(resource: Any) -> Resource:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from policies.setting import Setting
     from terrace.spec_practices import RuleWaiver
 
+PULUMIS_OWN = "pulumi:"  # stacks and providers, which no rule is about
 # What a rule says of a resource. «failed» is a defect of the rule: it counts as a violation, never as a pass.
 Status = Literal["passes", "violates", "undetermined", "failed"]
 
@@ -59,7 +60,7 @@ def evaluate(
     resources: Iterable[Resource], setting: Setting, rules: Sequence[Rule], today: datetime.date
 ) -> list[Finding]:
     """Ask ``rules`` about ``resources``; returns what each says of each resource that it is about, by resource."""
-    stack = Stack(tuple(resources), setting, today)
+    stack = Stack(tuple(each for each in resources if not each.type.startswith(PULUMIS_OWN)), setting, today)
     others = [rule for rule in rules if rule.id != waivers.RULE]
     findings = [_waived(each, setting, today) for each in _ask(others, stack)]
     idle = set(range(len(setting.waivers))) - {setting.waivers.index(each.waiver) for each in findings if each.waiver}

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from terrace.engine.state import Resource as Planned
     from terrace.spec import PlatformSpec
 
-PULUMIS_OWN = "pulumi:"  # stacks and providers
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -70,7 +68,7 @@ def check(root: Path, environment: str) -> Verdict:
 def judge(spec: PlatformSpec, environment: str, resources: Iterable[Planned]) -> Verdict:
     """Ask the rules about resources as the engine plans them."""
     setting = setting_of(spec, environment)
-    seen = [_seen(each) for each in resources if not each.type.startswith(PULUMIS_OWN)]
+    seen = map(_seen, resources)
     today = datetime.datetime.now(datetime.UTC).date()
     return Verdict(environment, setting.strictness, tuple(evaluate(seen, setting, rules(), today)))
 

@@ -188,8 +188,6 @@ def save_first(olds: Mapping[str, Any], news: Mapping[str, Any]) -> None:
     if not olds.get("backup") or os.environ.get(WITHOUT_BACKUP) == "1" or not _changes_for_good(news):
         return
     environment, hosts = news["environment"], json.loads(olds["backup"])
-    if isinstance(hosts, dict):  # of a state from when one host alone made backups
-        hosts = [hosts]
     first, *others = backup.Backups.on(environment, hosts).agents
     mine = [agent for agent in others if agent.where == json.loads(news["host"])["name"]]
     with _saving:
