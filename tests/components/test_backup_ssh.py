@@ -138,6 +138,17 @@ def test_what_is_wrong_with_the_machine_is_said_and_shown(
     assert what in Records(known.settings).attempts()["error"]
 
 
+def test_a_machine_that_goes_away_meanwhile_fails_the_backup(known: World, machine: Machine) -> None:
+    def stop(step: str, percent: float | None = None) -> None:
+        if step == "files":
+            machine.stop()
+
+    with pytest.raises(AgentError, match=r"restic unlock failed in .*/case/") as raised:
+        job.back_up(known.settings, stop)
+    assert "Connection refused" in raised.value.why
+    assert "Connection refused" in Records(known.settings).attempts()["error"]
+
+
 def test_an_account_that_may_not_read_it_is_told(known: World, machine: Machine) -> None:
     machine.place("case", REPOSITORY).path.chmod(0)
     with pytest.raises(AgentError, match=r"it doesn't show a folder: .*Permission denied"):
