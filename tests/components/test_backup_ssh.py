@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from components.backup.programs.backup_agent import __main__ as command_line
-from components.backup.programs.backup_agent import choice, job, restic, restore, service
+from components.backup.programs.backup_agent import choice, job, places, restic, restore, service
 from components.backup.programs.backup_agent.choice import Request
 from components.backup.programs.backup_agent.errors import AgentError
 from components.backup.programs.backup_agent.places import Place
 from components.backup.programs.backup_agent.records import Records
+from components.backup.programs.backup_agent.settings import Settings
 from tests.components.backup_machine import ACCOUNT, Machine, Programs, programs
 from tests.components.backup_world import World
 
@@ -207,3 +208,24 @@ def test_only_the_machine_of_the_spec_is_reached(machine: Machine) -> None:
     assert Place.parse(f"{ACCOUNT}@127.0.0.1:/a;b", place.access) == Place(Path(f"{ACCOUNT}@127.0.0.1:/a;b")), (
         "no folder that another machine is asked for"
     )
+
+
+def test_ssh_runs_as_the_agents_user_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    variables = {
+        "BACKUP_ENVIRONMENT": "case",
+        "BACKUP_SERVICE": "host-backup",
+        "BACKUP_PLACE": "keeper@backup.example.org:/srv/backups/case.front",
+        "BACKUP_SSH": "/etc/terrace/case/host-backup/ssh",
+        "BACKUP_PASSWORD": "pass",
+        "BACKUP_DATA": str(tmp_path),
+        "BACKUP_AT": "02:40",
+        "BACKUP_KEEP": "{}",
+        "BACKUP_PORT": "0",
+    }
+    place = Settings.read(variables).place
+    assert str(place) == variables["BACKUP_PLACE"]
+    ssh = "ssh -F /etc/terrace/case/host-backup/ssh/config -T -s place sftp"
+    user = "terrace-case-host-backup"
+    for number, before in ((1000, ""), (0, f"setpriv --reuid={user} --regid={user} --clear-groups ")):
+        monkeypatch.setattr(places.os, "geteuid", lambda number=number: number)
+        assert place.options == ["-o", f"sftp.command={before}{ssh}"]
