@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.backup.programs.backup_agent import inventory, job, restic, services
+from components.backup.programs.backup_agent.places import Place
 from components.backup.programs.backup_agent.settings import Settings
 
 # A repository is a folder: `config` holds the passwords, `snapshots/<id>` a record and a copy of the files.
@@ -183,6 +184,18 @@ def damaged(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     (world.timer / "later").write_text("made after the backup")
     shutil.rmtree(world.artifacts)
     return world
+
+
+def front_of(world: World, place: Place) -> Settings:
+    """Return another host's agent; it keeps what the world's does, and nothing that is the databases' host's alone."""
+    for name in ("service-postgres", "service-backup"):
+        (world.settings.manifests / f"{name}.json").unlink()
+    about = {"host": "front", "service": "host-backup", "socket": "", "database_service": ""}
+    data = world.root / "data" / "host-backup"
+    data.mkdir()
+    settings = world.other_settings(**about, place=place, data=data)
+    job.initialise(settings)
+    return settings
 
 
 def inventory_of(world: World) -> inventory.Inventory:

@@ -6,12 +6,13 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from components.backup.programs.backup_agent import __main__ as command_line
-from components.backup.programs.backup_agent import job
+from components.backup.programs.backup_agent import job, service
 from components.backup.programs.backup_agent.errors import AgentError
 from components.backup.programs.backup_agent.places import Place
 from components.backup.programs.backup_agent.records import Records
@@ -150,6 +151,22 @@ def test_another_place_gets_a_repository_of_its_own(world: World) -> None:
     world.settings = world.other_settings(place=Place(world.root / "second"))
     assert job.initialise(world.settings) != first
     assert Path(first, "config").is_file()
+
+
+def test_a_place_that_is_new_gets_a_backup_at_once(world: World) -> None:
+    def is_due() -> bool:
+        return service.due(Records(world.settings).attempts(), time.time(), world.settings.at)
+
+    job.initialise(world.settings)
+    job.back_up(world.settings, _quiet)
+    assert not is_due()
+    world.settings = world.other_settings(place=Place(world.root / "second"))
+    job.initialise(world.settings)
+    assert is_due()
+    assert service.page(Records(world.settings).attempts()) == "", "nothing of the old place is told as of this one"
+    job.back_up(world.settings, _quiet)
+    job.initialise(world.settings)
+    assert not is_due(), "the place is the same"
 
 
 def test_without_a_repository_it_says_what_to_do(world: World) -> None:

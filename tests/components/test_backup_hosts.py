@@ -12,7 +12,7 @@ from components.backup.programs.backup_agent.choice import Request
 from components.backup.programs.backup_agent.errors import AgentError
 from components.backup.programs.backup_agent.places import Place
 from components.backup.programs.backup_agent.settings import Settings
-from tests.components.backup_world import World, damaged
+from tests.components.backup_world import World, damaged, front_of
 
 
 def _quiet(_step: str, percent: float | None = None) -> None:
@@ -30,16 +30,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 @pytest.fixture
 def front(world: World) -> Settings:
-    """Another host's agent; the host keeps what the world's does, and nothing that is the databases' host's alone."""
-    for name in ("service-postgres", "service-backup"):
-        (world.settings.manifests / f"{name}.json").unlink()
-    about = {"host": "front", "service": "host-backup", "socket": "", "database_service": ""}
-    place, data = world.root / "mounted" / "case.front", world.root / "data" / "host-backup"
+    """The agent of the host ``front``."""
+    place = world.root / "mounted" / "case.front"
     place.mkdir()
-    data.mkdir()
-    settings = world.other_settings(**about, place=Place(place), data=data)
-    job.initialise(settings)
-    return settings
+    return front_of(world, Place(place))
 
 
 def test_a_host_without_databases_saves_and_brings_back_its_files(world: World, front: Settings) -> None:

@@ -15,7 +15,7 @@ from components.backup.programs.backup_agent.places import Place
 from components.backup.programs.backup_agent.records import Records
 from components.backup.programs.backup_agent.settings import Settings
 from tests.components.backup_machine import ACCOUNT, Machine, Programs, programs
-from tests.components.backup_world import World
+from tests.components.backup_world import World, front_of
 
 REPOSITORY = "20260101T023000Z"
 
@@ -174,6 +174,28 @@ def test_the_way_in_is_told_in_plain_words_when_a_platform_is_made(
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.endswith(f"fix: Put this line into authorized_keys of the account there: {machine.line}\n")
+
+
+def test_of_several_hosts_each_saves_its_own_there_and_brings_that_back(world: World, machine: Machine) -> None:
+    job.initialise(world.settings)
+    databases = job.back_up(world.settings, _quiet)
+    front = front_of(world, machine.place("case.front"))
+    (world.timer / "file").write_text("on front")
+    made = job.back_up(front, _quiet)
+    assert sorted(path.name for path in machine.backups.iterdir()) == ["case", "case.front"]
+    assert [one["id"] for one in job.listed(front)] == [made["id"]]
+
+    (world.timer / "file").write_text("damaged")
+    (world.databases / "mlflow").write_text("damaged")
+    since = job.listed(world.settings)[0]["time"]
+    for named in (None, str(machine.place())):
+        found = restore.make_plan(front, Request(named, since=since)).document()
+        assert (found["repository"], found["id"]) == (made["repository"], made["id"])
+    restore.restore(front, Request(str(machine.place()), since=since), _quiet)
+    assert (world.timer / "file").read_text() == "on front"
+    restore.restore(world.settings, Request(str(machine.place())), _quiet)
+    assert (world.databases / "mlflow").read_text() == "rows of mlflow"
+    assert restore.make_plan(world.settings, Request()).document()["id"] == databases["id"]
 
 
 def test_of_several_hosts_each_looks_for_its_own(world: World, machine: Machine) -> None:

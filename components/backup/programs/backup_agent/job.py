@@ -34,6 +34,7 @@ def initialise(settings: Settings) -> str:
         name = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
         repository = Repository(settings.place / name, settings.password, settings.data / "cache")
         repository.initialise()
+        records.forget_attempts()  # they were made elsewhere, and nothing is here yet
     else:
         name = known["name"]
         repository = Repository(settings.place / name, known["password"], settings.data / "cache")
