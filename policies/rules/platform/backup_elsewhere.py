@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from collections.abc import Iterator
 
-from policies.nginx import is_loopback
 from policies.resource import Resource, service_of
 from policies.rule import Rule, Violation
 from policies.stack import Stack
@@ -19,8 +20,20 @@ def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
     place = resource.variable("BACKUP_PLACE")
     if f"{plain_paths(place.text)}/".startswith(HOSTS_OWN):
         yield Violation(place.path, "it is the default, on the host's own disk unless another one is mounted there")
-    elif (machine := MACHINE.match(place.text)) and is_loopback(machine[1]):
+    elif (machine := MACHINE.match(place.text)) and _is_here(machine[1], resource):
         yield Violation(place.path, "it is the host itself, by SSH")
+
+
+def _is_here(machine: str, resource: Resource) -> bool:
+    """Tell whether the name or address of a machine is the host's own, however it is written."""
+    name = machine.lower().removesuffix(".")
+    if name.rpartition(".")[2] == "localhost":
+        return True
+    try:  # 127.1 and 0 are addresses, too
+        address = ipaddress.ip_address(socket.inet_aton(name))
+    except (OSError, ValueError):
+        return False
+    return address.is_loopback or address.is_unspecified or str(address) == resource.address
 
 
 RULE = Rule(
