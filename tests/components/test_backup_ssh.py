@@ -248,6 +248,6 @@ def test_ssh_runs_as_the_agents_user_alone(monkeypatch: pytest.MonkeyPatch, tmp_
     assert str(place) == variables["BACKUP_PLACE"]
     ssh = "ssh -F /etc/terrace/case/host-backup/ssh/config -T -s place sftp"
     user = "terrace-case-host-backup"
-    for number, before in ((1000, ""), (0, f"setpriv --reuid={user} --regid={user} --clear-groups ")):
+    for number, become in ((1000, ""), (0, f"--reuid={user} --regid={user} --clear-groups ")):
         monkeypatch.setattr(places.os, "geteuid", lambda number=number: number)
-        assert place.options == ["-o", f"sftp.command={before}{ssh}"]
+        assert place.options == ["-o", f"sftp.command=setpriv {become}--inh-caps=-all --ambient-caps=-all {ssh}"]

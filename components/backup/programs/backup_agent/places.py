@@ -33,9 +33,12 @@ class Access:
 
     @property
     def _prefix(self) -> list[str]:
-        """What a command starts with to become that user: ssh refuses root a key that others may read."""
-        become = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"]
-        return become if os.geteuid() == 0 else []
+        """What a command starts with to be that user, whose right to read all files is not for ssh.
+
+        As root it wouldn't do: ssh refuses root a key that others may read.
+        """
+        become = [f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups"] if os.geteuid() == 0 else []
+        return ["setpriv", *become, "--inh-caps=-all", "--ambient-caps=-all"]
 
     @property
     def restic(self) -> str:
