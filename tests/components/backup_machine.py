@@ -112,7 +112,7 @@ class Machine:
 
     def place(self, *parts: str) -> Place:
         """Return the folder for backups, or one in it, as the agent knows it."""
-        access = Access(f"{ACCOUNT}@127.0.0.1", self.folder / "platform" / "ssh", AGENT)
+        access = Access(f"{ACCOUNT}@127.0.0.1", self.folder / "platform" / "ssh", AGENT, "case")
         return Place(self.backups.joinpath(*parts), access)
 
     def start(self, subsystem: str = "Subsystem sftp internal-sftp") -> None:
@@ -163,7 +163,7 @@ class Machine:
         about = SshPlace(address="127.0.0.1", port=self.port, user=ACCOUNT, host_key=host_key, path=str(self.backups))
         ssh = self.folder / "platform" / ssh_place.FOLDER
         ssh.mkdir(parents=True)
-        for name, text in {**ssh_place.configuration(about), "key": key, "authorized_key": self.line}.items():
+        for name, text in {**ssh_place.configuration(about), "key": key}.items():
             (ssh / name).write_text(text.replace("$(CONFIG)", str(ssh.parent)))
             (ssh / name).chmod(0o640 if ROOT else 0o600)
             shutil.chown(ssh / name, group=_group(AGENT))

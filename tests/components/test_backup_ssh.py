@@ -114,7 +114,7 @@ def _without_sftp(machine: Machine) -> None:
     [
         (Machine.stop, "it can't be reached", "See whether it runs"),
         (Machine.make_anew, "it has another host key than the spec says", "`backup.place.host_key`"),
-        (_refuse, "it refuses the platform's key", 'account there: restrict,command="internal-sftp" ssh-ed25519 AAAA'),
+        (_refuse, "it refuses the platform's key", "`terrace output case public_keys`"),
         (_without_sftp, "it doesn't offer SFTP", "Subsystem sftp internal-sftp"),
     ],
 )
@@ -173,7 +173,8 @@ def test_the_way_in_is_told_in_plain_words_when_a_platform_is_made(
     assert command_line.main() == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.endswith(f"fix: Put this line into authorized_keys of the account there: {machine.line}\n")
+    line = "terrace output case public_keys"
+    assert told.err.endswith(f"fix: Put the line of `{line}` into the account's authorized_keys.\n")
 
 
 def test_of_several_hosts_each_saves_its_own_there_and_brings_that_back(world: World, machine: Machine) -> None:

@@ -65,7 +65,6 @@ class Way:
         self.files = (
             *(File(f"{FOLDER}/{name}", text) for name, text in configuration(place).items()),
             File(f"{FOLDER}/key", key.key),
-            File(f"{FOLDER}/authorized_key", self.line),
         )
 
 

@@ -23,13 +23,15 @@ class Access:
 
     Args:
         account: ``user@address`` there.
-        folder: Holds ssh's ``config``, and ``authorized_key``, the line that lets the key in there.
+        folder: Holds ssh's ``config``.
         user: The system user whose key it is.
+        environment: The platform's environment, whose outputs say what lets the key in there.
     """
 
     account: str
     folder: Path
     user: str
+    environment: str
 
     @property
     def _prefix(self) -> list[str]:
@@ -74,8 +76,8 @@ class Access:
             )
             return "it has another host key than the spec says", fix
         if "Permission denied (" in said:
-            line = (self.folder / "authorized_key").read_text(encoding="utf-8").strip()
-            return "it refuses the platform's key", f"Put this line into authorized_keys of the account there: {line}"
+            fix = f"Put the line of `terrace output {self.environment} public_keys` into the account's authorized_keys."
+            return "it refuses the platform's key", fix
         if reached:
             return "it doesn't show a folder", "Let the account there read and write it."
         if "subsystem request failed" in said or "message too long" in said:

@@ -99,5 +99,5 @@ def _access(environment: Mapping[str, str]) -> Access | None:
     """Return how to get to the machine of the place; None where that is this one."""
     if "BACKUP_SSH" not in environment:
         return None
-    user = _user(environment["BACKUP_ENVIRONMENT"], environment["BACKUP_SERVICE"])
-    return Access(environment["BACKUP_PLACE"].partition(":")[0], Path(environment["BACKUP_SSH"]), user)
+    account, name = environment["BACKUP_PLACE"].partition(":")[0], environment["BACKUP_ENVIRONMENT"]
+    return Access(account, Path(environment["BACKUP_SSH"]), _user(name, environment["BACKUP_SERVICE"]), name)
