@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from components.pipelines.programs.timer import definition as contract
-from components.pipelines.programs.timer.records import PipelineStatus, Run, StepRun
+from components.pipelines.programs.contract import definition as contract
+from components.pipelines.programs.contract.records import PipelineStatus, Run, StepRun
 from terrace.errors import InputError, InputErrors, Location, OperationError
 from terrace.pipeline_bundle import Bundle, make_bundle
 from terrace.web import Answer, Client
