@@ -17,11 +17,13 @@ from components.base import Component, FlavorSpec, Inputs
 from components.data_versioning import DataVersioningOutputs
 from components.gateway import GatewayOutputs
 from terrace.targets.base import Service
-from terrace.targets.host import HostTarget, gateway_needs
-from terrace.workload import READING, Need
+from terrace.targets.host import HostTarget, gateway_acts, gateway_needs
+from terrace.workload import READING, Act, Need
 
 PATH = "/dvc/"
+SLOT = "data_versioning"
 NEEDS = (Need("read", READING), Need("edit", ("PUT",)))
+ACTS = (Act(rf"(?:GET|HEAD) {PATH}(.*)", "read_data"), Act(rf"PUT {PATH}(.*)", "write_data"))
 
 
 class DVCSpec(FlavorSpec):
@@ -51,8 +53,9 @@ class DVC(Component[DVCSpec, DataVersioningOutputs]):
             {
                 "gateway_folder_route": PATH,
                 "gateway_folder_path": store.folder,
-                "gateway_folder_slot": "data_versioning",
+                "gateway_folder_slot": SLOT,
                 "gateway_folder_needs": gateway_needs(PATH, NEEDS),
+                "gateway_folder_acts": gateway_acts(PATH, SLOT, ACTS, reads=True),
                 "gateway_folder_upload_mb": spec.upload_mb,
             },
             parent=self,

@@ -31,6 +31,7 @@ from components.pipelines.parts.service import (
     connections,
     environment,
     people_accounts,
+    route,
     shipped,
 )
 from terrace.password import Password
@@ -124,7 +125,7 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
             },
             probe=Probe("http", "/health", timeout_seconds=180),
             routes=(
-                Route(PATH, "http", auth="own", body_mb=spec.bundle_mb, hidden=("metrics",)),
+                route(spec),
                 # What tasks and the scheduler say to each other stays on the machine.
                 Route(PAGES, "web", auth="own", keep_path=True, hidden=("execution",)),
             ),

@@ -23,11 +23,12 @@ from components.pipelines.parts.service import (
     connections,
     environment,
     people_accounts,
+    route,
     shipped,
 )
 from terrace.password import Password
 from terrace.targets.base import Service
-from terrace.workload import Artifact, Metrics, Port, Probe, Process, Route, Workload
+from terrace.workload import Artifact, Metrics, Port, Probe, Process, Workload
 
 TIMER = f"{PROGRAMS}.timer"
 
@@ -70,7 +71,7 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
             environment=environment(spec, account, project, inputs),
             secrets={"PIPELINES_PASSWORD": account.password, **project},
             probe=Probe("http", "/health"),
-            routes=(Route(PATH, "http", auth="own", body_mb=spec.bundle_mb, hidden=("metrics",)),),
+            routes=(route(spec),),
             metrics=(Metrics("http"),),
             downloads=True,
             unsaved=("uv-cache", "bundles/*/.venv"),

@@ -27,13 +27,24 @@ from components.programs import program_files
 from components.tracking import TrackingOutputs
 from terrace.password import Password
 from terrace.targets.base import Service
-from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
+from terrace.workload import Act, Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
 
 ADMIN = "admin"
 SERVING = "serving"
 READER = "reader"
 ACCOUNTS = (ADMIN, "projects", SERVING, READER)  # administrators, pipelines and notebooks, serving, what only looks
 PATH = "/mlflow/"
+MODELS = rf"{PATH}.*(?:registered-models|model-versions)/"
+ACTS = (
+    Act(rf"[A-Z]+ {PATH}(?:health|version|metrics|favicon\.ico|static-files/.*|manifest\.json)", ""),
+    Act(rf"(?:GET|HEAD) {MODELS}(get-artifact)", "read_artifact", "registry"),
+    Act(rf"(?:(?:GET|HEAD|OPTIONS) {MODELS}.*|POST {MODELS}(?:search|get-[\w-]+))", "read", "registry"),
+    Act(rf"([A-Z]+ {MODELS}.*)", "change", "registry"),
+    Act(rf"(?:GET|HEAD) {PATH}(?:.*/)?(?:mlflow-artifacts/artifacts|get-artifact)/?(.*)", "read_artifact"),
+    Act(rf"[A-Z]+ {PATH}(?:.*/)?mlflow-artifacts/(.*)", "change_artifact"),
+    # MLflow searches by POST.
+    Act(rf"POST {PATH}(?:.*/)?(?:search|search-[\w-]+|get-[\w-]+|graphql)", "read"),
+)
 # What accounts of services may do with everybody's; what they make themselves is their own to manage.
 READS = {"experiment": "READ", "registered_model": "READ", "prompt": "READ"}
 GRANTS: dict[str, dict[str, str]] = {
@@ -120,7 +131,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
                 "MLFLOW_ACCOUNTS": _accounts(accounts),
             },
             probe=Probe("http", "/health"),
-            routes=(Route(PATH, "http", auth="own", body_mb=spec.upload_mb),),
+            routes=(Route(PATH, "http", auth="own", slot="tracking", body_mb=spec.upload_mb, reads=True, acts=ACTS),),
             metrics=(Metrics("metrics"),),
             unsaved=(".",),  # what it keeps lies in the database and the artifact store
         )

@@ -13,11 +13,18 @@ from components.base import Account, FlavorSpec, Inputs, PersonAccount
 from components.data_quality import DataQualityOutputs
 from components.programs import program_files
 from terrace.targets import Target
-from terrace.workload import File
+from terrace.workload import Act, File, Route
 
 PATH = "/pipelines/"
 ACCOUNT = "pipelines"
 PROGRAMS = "programs"  # the package that holds what is shipped, so that one program may import another
+ACTS = (
+    Act(rf"[A-Z]+ {PATH}health", ""),
+    Act(rf"POST {PATH}api/pipelines/([^/]+)/runs", "run_pipeline"),
+    Act(rf"POST {PATH}api/runs/([^/]+)/cancel", "cancel_run"),
+    Act(rf"PUT {PATH}api/pipelines/([^/]+)", "send_pipeline"),
+    Act(rf"DELETE {PATH}api/pipelines/([^/]+)", "remove_pipeline"),
+)
 SHARED = ("contract", "intake")
 
 
@@ -63,6 +70,20 @@ def environment(
         "PIPELINES_REQUIRED_STEPS": ",".join(gate.required_steps if gate else ()),
         "PIPELINES_PROJECT_VARIABLES": ",".join(sorted(project)),
     }
+
+
+def route(spec: ServiceSpec) -> Route:
+    """Return the way to the service, which asks for accounts itself."""
+    return Route(
+        PATH,
+        "http",
+        auth="own",
+        slot="pipelines",
+        body_mb=spec.bundle_mb,
+        hidden=("metrics",),
+        reads=True,
+        acts=ACTS,
+    )
 
 
 def people_accounts(people: tuple[PersonAccount, ...]) -> File:
