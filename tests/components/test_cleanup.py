@@ -1,76 +1,23 @@
-"""The cleanup of MLflow: when it cleans, what it notes and tells of it, and what a failure or a kill leaves."""
+"""The cleanup of MLflow: what it removes, notes and holds, and what a failure or a kill leaves."""
 
 from __future__ import annotations
 
 import datetime
-import http.client
-import json
 import logging
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 
 from components.audit.programs.audit_log.events import parse
-from components.tracking.programs.mlflow_cleanup import __main__ as schedule
-from components.tracking.programs.mlflow_cleanup import telling
-from components.tracking.programs.mlflow_cleanup.choice import DAY_SECONDS, Found, Holds
 from components.tracking.programs.mlflow_cleanup.cleaning import clean
-from components.tracking.programs.mlflow_cleanup.page import Page
-from components.tracking.programs.mlflow_cleanup.records import EMPTY, Records
-from tests.components.recording import blueprint, plan
-
-LONG_AGO = time.time() - 60 * DAY_SECONDS
-IDS = {letter: letter * 32 for letter in "abc"}
-
-
-class Played:
-    """MLflow, with deleted runs in experiment 4, of 100 bytes each."""
-
-    def __init__(self, *letters: str) -> None:
-        self.runs = {IDS[letter]: LONG_AGO for letter in letters}
-        self.versions: dict[str, tuple[str, ...]] = {}
-        self.experiments: dict[str, float] = {}
-        self.refuses: set[str] = set()
-        self.before_removal: Any = lambda: None
-
-    def found(self) -> list[Found]:
-        runs = [
-            Found("run", id_, "4", deleted, f"mlflow-artifacts:/4/{id_}/artifacts")
-            for id_, deleted in self.runs.items()
-        ]
-        experiments = [
-            Found("experiment", id_, id_, deleted, f"mlflow-artifacts:/{id_}")
-            for id_, deleted in self.experiments.items()
-        ]
-        return [*runs, *experiments]
-
-    def holds(self) -> Holds:
-        return Holds.of(self.versions, {"4": "mlflow-artifacts:/4"})
-
-    def size(self, found: Found) -> int:
-        return 100
-
-    def remove(self, found: Found) -> None:
-        self.before_removal()
-        if found.id in self.refuses:
-            raise OSError("the disk says no")
-        del (self.experiments if found.kind == "experiment" else self.runs)[found.id]
+from components.tracking.programs.mlflow_cleanup.records import Records
+from tests.components.cleanup_world import IDS, LONG_AGO, Played, make_records, told
 
 
 @pytest.fixture
 def records(tmp_path: Path) -> Records:
-    """Records of a cleanup that has seen all of it long ago."""
-    found = Records(tmp_path / "cleanup")
-    found.keep_seen({f"run {id_}": LONG_AGO for id_ in IDS.values()} | {"experiment 4": LONG_AGO})
-    return found
-
-
-def told(records: Records) -> list[str]:
-    return [each["object"] for each in records.untold()]
+    return make_records(tmp_path / "cleanup")
 
 
 def test_what_goes_is_counted_and_told(records: Records) -> None:
@@ -128,13 +75,35 @@ def test_who_registers_something_meanwhile_is_in_time(records: Records, caplog: 
     assert f"run {IDS['b']} stays: delay version 1 came from it" in caplog.text
 
 
-def test_who_restores_an_experiment_meanwhile_is_in_time(records: Records, caplog: pytest.LogCaptureFixture) -> None:
+def test_who_restores_something_meanwhile_is_in_time(records: Records, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    played = Played("a")
+    played = Played("a", "b")
     played.experiments = {"4": LONG_AGO}
-    played.before_removal = played.experiments.clear
+    played.before_removal = lambda: (played.runs.pop(IDS["b"]), played.experiments.clear())
     clean(played, records, 30)
-    assert "experiment 4 stays: it was restored" in caplog.text
+    assert told(records) == [f"tracking: run {IDS['a']}"]
+    for key in (f"run {IDS['b']}", "experiment 4"):
+        assert f"{key} stays: somebody changed it meanwhile" in caplog.text
+
+
+def test_who_restores_and_deletes_again_meanwhile_has_all_the_time_again(records: Records) -> None:
+    played = Played("a", "b")
+    played.before_removal = lambda: played.runs.update({IDS["b"]: time.time()})
+    clean(played, records, 30)
+    assert list(played.runs) == [IDS["b"]]
+
+
+def test_a_database_that_goes_away_in_the_middle_stops_the_rest(records: Records) -> None:
+    played = Played("a", "b", "c")
+    played.before_removal = lambda: setattr(played, "away", True)
+    clean(played, records, 30)
+    assert list(played.runs) == [IDS["b"], IDS["c"]], "nobody can say what is held"
+    assert (records.state()["failed"], len(told(records))) == (2, 1)
+    with pytest.raises(ConnectionError):
+        clean(played, records, 30)
+    played.before_removal, played.away = lambda: None, False
+    clean(played, records, 30)
+    assert (played.runs, records.state()["failed"], len(told(records))) == ({}, 0, 3)
 
 
 class Killed(BaseException):
@@ -160,131 +129,16 @@ def test_a_kill_loses_nothing_of_what_is_told(records: Records, removed: bool) -
     assert records.state()["freed_bytes"] == 100
 
 
-@pytest.mark.parametrize(
-    ("state", "now", "expected"),
-    [
-        ({}, "2026-03-02T12:00", True),
-        ({"started": "2026-03-02T05:30", "ended": "2026-03-02T05:31"}, "2026-03-03T05:29", False),
-        ({"started": "2026-03-02T05:30", "ended": "2026-03-02T05:31"}, "2026-03-03T05:30", True),
-        ({"started": "2026-03-02T05:30", "ended": "2026-03-02T05:31", "error": "x"}, "2026-03-02T06:29", False),
-        ({"started": "2026-03-02T05:30", "ended": "2026-03-02T05:31", "error": "x"}, "2026-03-02T06:30", True),
-        ({"started": "2026-03-02T05:30", "ended": None}, "2026-03-02T06:30", True),
-    ],
-)
-def test_when_it_is_time(state: dict[str, Any], now: str, expected: bool) -> None:
-    def moment(text: str) -> float:
-        return datetime.datetime.fromisoformat(text).timestamp()
+def test_what_is_restored_after_a_kill_is_not_told_as_removed(records: Records) -> None:
+    played = Played("a")
 
-    times = {name: moment(value) if name != "error" and value else value for name, value in state.items()}
-    assert schedule.due(EMPTY | times, moment(now), "05:30") is expected
+    def kill() -> None:
+        raise Killed
 
-
-@pytest.mark.parametrize(
-    ("code", "failed", "error"),
-    [(0, 0, ""), (0, 2, "2 could not be removed"), (3, 0, "the cleaning ended with 3")],
-)
-def test_how_it_ended_is_noted(records: Records, code: int, failed: int, error: str) -> None:
-    records.note(failed=failed)
-    schedule.clean(records, (sys.executable, "-c", f"raise SystemExit({code})"))
-    state = records.state()
-    assert state["error"] == error
-    assert (state["succeeded"] is not None) is (error == "")
-    assert state["started"] <= state["ended"]
-
-
-class Answer:
-    """An audit log's answer."""
-
-    status = 200
-
-
-class Log:
-    """An audit log that takes events, or doesn't."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.taken: list[Any] = []
-        self.status = 200
-        monkeypatch.setattr(http.client.HTTPConnection, "request", self.request)
-        monkeypatch.setattr(http.client.HTTPConnection, "getresponse", lambda _self: self.answer())
-
-    def request(self, method: str, path: str, body: str, headers: dict[str, str]) -> None:
-        if self.status == 0:
-            raise ConnectionRefusedError
-        if self.status == 200:
-            self.taken += json.loads(body)["events"]
-
-    def answer(self) -> Answer:
-        answer = Answer()
-        answer.status = self.status
-        return answer
-
-
-@pytest.mark.parametrize("status", [0, 403, 503])
-def test_what_nobody_takes_is_told_later(records: Records, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    log = Log(monkeypatch)
-    monkeypatch.setattr(telling, "AT_ONCE", 2)
-    clean(Played("a", "b", "c"), records, 30)
-    log.status = status
-    telling.tell(records, 18190)
-    assert (len(log.taken), len(records.untold())) == (0, 3)
-    log.status = 200
-    telling.tell(records, 18190)
-    telling.tell(records, 18190)
-    assert [parse(each).object for each in log.taken] == [f"tracking: run {id_}" for id_ in IDS.values()]
-    assert records.untold() == []
-
-
-def test_without_an_audit_log_nothing_waits_for_it(records: Records) -> None:
-    clean(Played("a"), records, 30)
-    telling.tell(records, None)
-    assert records.untold() == []
-
-
-def test_half_an_event_of_a_power_cut_is_none(records: Records, tmp_path: Path) -> None:
-    clean(Played("a"), records, 30)
-    with (tmp_path / "cleanup" / "untold.jsonl").open("a", encoding="utf-8") as file:
-        file.write('{"id": "12')
-    assert len(records.untold()) == 1
-
-
-def test_the_numbers_on_the_page(records: Records) -> None:
-    registry = CollectorRegistry()
-    registry.register(Page(records))
-    assert generate_latest(registry) == b"", "nothing is claimed before the first"
-    clean(Played("a", "b"), records, 30)
-    schedule.clean(records, (sys.executable, "-c", ""))
-    lines = dict(line.rsplit(" ", 1) for line in generate_latest(registry).decode().splitlines() if line[0] != "#")
-    assert float(lines.pop("terrace_cleanup_last_success_timestamp_seconds")) == records.state()["succeeded"]
-    assert {name.removeprefix("terrace_cleanup_"): float(value) for name, value in lines.items()} == {
-        "last_run_succeeded": 1,
-        "failed": 0,
-        "held": 0,
-        "waiting": 0,
-        'removed_total{kind="model"}': 0,
-        'removed_total{kind="run"}': 2,
-        'removed_total{kind="experiment"}': 0,
-        "freed_bytes_total": 200,
-    }
-    schedule.clean(records, (sys.executable, "-c", "raise SystemExit(1)"))
-    assert b"terrace_cleanup_last_run_succeeded 0.0" in generate_latest(registry)
-
-
-@pytest.mark.parametrize(("tier", "days"), [(1, 30), (3, 30), (3, 0)])
-def test_what_is_planned(tmp_path: Path, tier: int, days: int) -> None:
-    wanted = blueprint(tier, tmp_path)
-    slots = {**wanted.slots, "tracking": wanted.slots["tracking"].model_copy(update={"keep_deleted_days": days})}
-    object.__setattr__(wanted, "slots", slots)
-    variables = {
-        each.inputs["instance"]: json.loads(each.inputs["variables"])
-        for each in plan(wanted)
-        if each.inputs.get("role") == "service"
-    }
-    mlflow = variables["mlflow"]
-    processes = {each["name"]: each["command"] for each in mlflow["service_processes"]}
-    environment = mlflow["service_environment"]
-    assert ("cleanup" in processes) is (days > 0)
-    assert (len(processes["metrics"]) == 5) is (days > 0), "its records are on the page"
-    assert environment.get("CLEANUP_KEEP_DAYS") == (str(days) if days else None)
-    assert ("CLEANUP_AUDIT_PORT" in environment) is (tier == 3 and days > 0)
-    if tier == 3:
-        assert "mlflow" in variables["audit"]["service_environment"]["AUDIT_SOURCES"].split(",")
+    played.before_removal = kill
+    with pytest.raises(Killed):
+        clean(played, records, 30)
+    played.restore()
+    clean(played, records, 30)
+    assert (told(records), records.state()["removing"]) == ([], None)
+    assert records.state()["removed"]["run"] == 0

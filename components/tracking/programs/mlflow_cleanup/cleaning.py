@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from typing import Protocol
 
-from .choice import Found, Holds, due, held, seen
+from .choice import Found, Holds, Kind, due, held, seen
 from .records import Records
 from .telling import event
 
@@ -19,6 +18,9 @@ class Tracking(Protocol):
 
     def found(self) -> list[Found]:
         """Return what is deleted, and what lies in experiments that are."""
+
+    def now(self, kind: Kind, id_: str) -> Found | None:
+        """Return something as it is now; None where it isn't there any more."""
 
     def holds(self) -> Holds:
         """Return what must keep its artifacts."""
@@ -32,8 +34,8 @@ class Tracking(Protocol):
 
 def clean(tracking: Tracking, records: Records, days: int) -> None:
     """Remove what has been deleted for ``days``; what can't be removed is noted, and the rest goes on."""
+    _settle(tracking, records)
     now, found = time.time(), tracking.found()
-    _finish(records, {each.key for each in found})
     reasons = held(found, tracking.holds())
     since = seen(found, reasons, records.seen(), now)
     records.keep_seen(since)
@@ -49,38 +51,46 @@ def clean(tracking: Tracking, records: Records, days: int) -> None:
 
 def _remove(tracking: Tracking, records: Records, each: Found) -> None:
     try:
+        size = tracking.size(each)
         if reason := _hindrance(tracking, each):
             LOG.info("%s stays: %s", each.key, reason)
             return
-        size = tracking.size(each)
-        records.note(removing={"key": each.key, "size": size, "event": event(each, size, time.time())})
+        removing = {"kind": each.kind, "id": each.id, "size": size, "event": event(each, size, time.time())}
+        records.note(removing=removing)
         tracking.remove(each)
     except Exception:
         LOG.exception("%s could not be removed", each.key)
         records.note(failed=records.state()["failed"] + 1, removing=None)
     else:
-        _finish(records, ())
+        _note_removed(records)
         LOG.info("%s is removed, with %s bytes of artifacts", each.key, size)
 
 
 def _hindrance(tracking: Tracking, each: Found) -> str:
     """Return what keeps something since it was looked at; a cleaning may take long."""
+    if tracking.now(each.kind, each.id) != each:
+        return "somebody changed it meanwhile"
     around = tracking.found() if each.kind == "experiment" else [each]
-    if each.key not in {other.key for other in around}:
-        return "it was restored"
     return held(around, tracking.holds()).get(each.key, "")
 
 
-def _finish(records: Records, left: Iterable[str]) -> None:
-    """Note that what was being removed is, also by a cleaning that was killed; unless it's still there."""
+def _settle(tracking: Tracking, records: Records) -> None:
+    """Note how the removal ended in which a cleaning was killed: it's gone, or was never removed."""
+    if last := records.state()["removing"]:
+        if tracking.now(last["kind"], last["id"]) is None:
+            _note_removed(records)
+        else:
+            records.note(removing=None)
+
+
+def _note_removed(records: Records) -> None:
     state = records.state()
     last = state["removing"]
-    if last and last["key"] not in left:
-        kind = last["key"].partition(" ")[0]
-        records.keep_seen({key: moment for key, moment in records.seen().items() if key != last["key"]})
-        records.add_untold(last["event"])
-        records.note(
-            removed=state["removed"] | {kind: state["removed"][kind] + 1},
-            freed_bytes=state["freed_bytes"] + last["size"],
-            removing=None,
-        )
+    key = f"{last['kind']} {last['id']}"
+    records.keep_seen({each: moment for each, moment in records.seen().items() if each != key})
+    records.add_untold(last["event"])
+    records.note(
+        removed=state["removed"] | {last["kind"]: state["removed"][last["kind"]] + 1},
+        freed_bytes=state["freed_bytes"] + last["size"],
+        removing=None,
+    )

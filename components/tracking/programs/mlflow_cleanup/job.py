@@ -58,9 +58,15 @@ class MLflow:
     Args:
         url: The database.
         root: The store's folder.
+
+    Raises:
+        FileNotFoundError: The folder is away. MLflow calls artifacts removed that it doesn't find, and what lies on a
+            disk that isn't mounted would be nobody's once it is.
     """
 
     def __init__(self, url: str, root: Path) -> None:
+        if not root.is_dir():
+            raise FileNotFoundError(f"the artifact store {root} isn't there; mount it, or run `terrace up`")
         self._store: Any = _get_store(url, f"{SCHEME}:/")
         self._root = root
 
@@ -75,6 +81,13 @@ class MLflow:
                     (columns[2] == DELETED) | columns[1].in_(gone.scalar_subquery())
                 )
             ]
+
+    def now(self, kind: Kind, id_: str) -> Found | None:
+        """Return something as it is now; None where it isn't there any more."""
+        columns = COLUMNS[kind]
+        with self._store.ManagedSessionMaker() as session:
+            row = session.query(*columns).filter(columns[0] == (int(id_) if kind == "experiment" else id_)).first()
+        return _found(kind, *row) if row else None
 
     def holds(self) -> Holds:
         """Return what must keep its artifacts."""
