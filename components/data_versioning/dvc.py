@@ -1,7 +1,8 @@
 """A DVC remote in the artifact store, served by the gateway.
 
 Provides DVC's HTTP remote (``method: PUT``) behind the gateway's account. What is stored is named by its content
-and can be added, never changed or deleted. Leaves out garbage collection.
+and can be added, never changed or deleted. Leaves out garbage collection: projects share the remote, and DVC's removes
+what the one at hand doesn't name, so an operator does it for all of them (docs/operations.md).
 
 Upstream: https://dvc.org/doc/user-guide/data-management/remote-storage/http, written for DVC 3.67.
 """
