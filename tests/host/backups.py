@@ -14,20 +14,11 @@ from typing import Any
 import requests
 
 from tests.host.conftest import ENVIRONMENT, Platform
+from tests.host.databases import sql
 from tests.host.machine import wait_for
 
 DATA = Path(f"/var/lib/terrace/{ENVIRONMENT}")
 CONTENT = b"weights of a model"
-SERVER = f"terrace-{ENVIRONMENT}-postgres"
-
-
-def sql(outputs: dict[str, Any], database: str, statement: str) -> str:
-    """Run a statement as the database server's superuser."""
-    port = next(service["probe_port"] for service in outputs["services"] if service["name"] == "postgres")
-    become = ["setpriv", f"--reuid={SERVER}", f"--regid={SERVER}", "--clear-groups"]
-    where = [f"--host={DATA}/postgres/socket", f"--port={port}", f"--dbname={database}"]
-    command = [*become, "psql", "--no-psqlrc", "--tuples-only", "--no-align", *where, f"--command={statement}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout.strip()
 
 
 @dataclass(frozen=True)
