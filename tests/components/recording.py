@@ -24,7 +24,7 @@ from terrace.tiers import TierTable
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "local"
 TIER_LINE = "terrace:tier: 3"
-GENERATED = ("terrace:Password", "terrace:CertificateAuthority")
+GENERATED = ("terrace:Password", "terrace:CertificateAuthority", "terrace:SshKey")
 DYNAMIC = "pulumi-python:dynamic/"
 LONGEST = 200  # characters of a text that a plan shows; of a longer one, its digest
 
