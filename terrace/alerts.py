@@ -23,7 +23,7 @@ from typing import Any
 from components.monitoring.parts.notices import TEST_ALERT
 from terrace.errors import InputError, OperationError
 from terrace.notify import Way
-from terrace.web import trust
+from terrace.web import reason, trust
 
 REQUEST_SECONDS = 30.0
 POLL_SECONDS = 0.3
@@ -183,10 +183,8 @@ class AlertsClient:
                 said = error.read().decode(errors="replace").strip()
             raise OperationError(f"Alertmanager answers {error.code}", where=url, why=said or error.reason) from None
         except (OSError, http.client.HTTPException) as error:
-            reason = str(getattr(error, "reason", error))
-            raise OperationError(
-                "Alertmanager can't be reached", where=url, why=reason, fix="see `terrace status`"
-            ) from None
+            why, fix = reason(error)
+            raise OperationError("Alertmanager can't be reached", where=url, why=why, fix=fix) from None
 
 
 def select(alerts: Sequence[Alert], name: str, labels: Mapping[str, str]) -> list[Alert]:

@@ -24,7 +24,7 @@ from components.pipelines.programs.timer import definition as contract
 from components.pipelines.programs.timer.records import PipelineStatus, Run, StepRun
 from terrace.errors import InputError, InputErrors, Location, OperationError
 from terrace.pipeline_bundle import Bundle, make_bundle
-from terrace.web import trust
+from terrace.web import reason, trust
 
 __all__ = [
     "Bundle",
@@ -233,10 +233,8 @@ class PipelineClient:
         except urllib.error.HTTPError as error:
             raise _refusal(error, url) from None
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            raise PipelinesError(
-                0, "The pipelines service can't be reached", where=url, why=str(reason), fix="See 'terrace status'."
-            ) from None
+            why, fix = reason(error)
+            raise PipelinesError(0, "The pipelines service can't be reached", where=url, why=why, fix=fix) from None
 
 
 class _Follower:
