@@ -176,7 +176,8 @@ def _of_certificate(env: str, service: Mapping[str, Any], error: Exception, cont
         return ""
     if not (error.authority if isinstance(error, _Expired) else _authority_has_expired(context)):
         return f"its certificate has expired, and is refused; renew it: terrace up {env}"
-    whose = "authority" if service["slot"] == "gateway" else str(service["name"]).replace("link", "authority", 1)
+    name = str(service["name"])
+    whose = name.replace("link", "authority", 1) if service["slot"] == "link" else "authority"
     return f"its authority has expired, and is refused; make another: terrace up {env} --replace platform/{whose}"
 
 

@@ -119,8 +119,8 @@ def _page(ends: Mapping[str, int]) -> str:
     ],
 )
 def test_the_gateways_is_told_with_what_to_do(port: int, tmp_path: Path, fault: str, said: str) -> None:
-    found = _look("gateway", "gateway", f"https://localhost:{port}/healthz", tmp_path / "ca.crt")
-    assert found == (not fault, said)
+    for slot, name in (("gateway", "gateway"), ("data_versioning", "dvc")):  # what is asked through it shows the same
+        assert _look(slot, name, f"https://localhost:{port}/healthz", tmp_path / "ca.crt") == (not fault, said)
 
 
 @pytest.mark.parametrize(
