@@ -214,7 +214,7 @@ class PipelineClient:
             answer = self._client.send(method, path, body, headers or {})
         except OperationError as error:
             what = "The pipelines service can't be reached"
-            raise PipelinesError(0, what, where=self._base + path, why=error.why, fix="See 'terrace status'.") from None
+            raise PipelinesError(0, what, where=self._base + path, why=error.why, fix=error.fix) from None
         if answer.status >= http.client.BAD_REQUEST:
             raise _refusal(answer)
         return answer.content

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from terrace.errors import InputError, OperationError
+from terrace.status import EXPIRED, refused_certificate
 
 TIMEOUT_SECONDS = 60.0
 
@@ -69,6 +70,13 @@ def trust(ca_file: str | Path | None) -> ssl.SSLContext:
         ) from error
 
 
+def reason(error: Exception) -> tuple[str, str]:
+    """Return why there is no answer, and what to do about it."""
+    if refused_certificate(error) == EXPIRED:
+        return "the certificate there has expired", "`terrace up <env>` renews it; `terrace status <env>` says if not"
+    return str(getattr(error, "reason", "") or error), "see how the platform is: terrace status <env>"
+
+
 class Client:
     """A service behind the gateway.
 
@@ -120,9 +128,5 @@ class Client:
             with error:
                 return Answer(url, error.code, error.reason, error.read())
         except (OSError, http.client.HTTPException) as error:
-            raise OperationError(
-                "no answer",
-                where=url,
-                why=str(getattr(error, "reason", "") or error),
-                fix="see how the platform is: terrace status <env>",
-            ) from error
+            why, fix = reason(error)
+            raise OperationError("no answer", where=url, why=why, fix=fix) from error

@@ -41,6 +41,9 @@ from terrace.workload import Artifact, Metrics, Port, Probe, Process, Route, Set
 PAGES = "/airflow/"
 INTAKE = f"{PROGRAMS}.airflow_intake"
 KEYS = ("airflow-fernet-key", "airflow-session-key", "airflow-token-key")
+# For an interval (seconds) that has always passed, also since a moment that lies ahead, as after a clock was set back:
+# pipelines that come then would otherwise wait until it has caught up.
+ALWAYS = -(10**9)
 # Settings that no option changes.
 FIXED: Mapping[str, dict[str, object]] = {
     # A DAG is read within seconds after its bundle came, and otherwise rarely.
@@ -49,7 +52,7 @@ FIXED: Mapping[str, dict[str, object]] = {
         "min_file_process_interval": 300,
         "parsing_processes": 1,
         "print_stats_interval": 0,
-        "refresh_interval": 1,
+        "refresh_interval": ALWAYS,
     },
     # A browser logs in anew by itself, as long as it knows the password (seconds).
     "api_auth": {"jwt_expiration_time": 3600},
@@ -166,7 +169,7 @@ def _settings(spec: AirflowSpec, pages: str) -> dict[str, str]:
             "execution_api_server_url": f"{own}execution/",
             "executor": "LocalExecutor",
             "load_examples": False,
-            "min_serialized_dag_update_interval": 0,
+            "min_serialized_dag_update_interval": ALWAYS,
             "parallelism": spec.parallelism,
         },
         "api": {

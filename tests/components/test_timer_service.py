@@ -233,6 +233,17 @@ def test_scheduled_times_missed_while_down_are_made_up_for_once(server: Server, 
     assert server.metric('terrace_pipeline_last_scheduled_run_succeeded{pipeline="p"}') == 1
 
 
+def test_no_schedule_waits_for_a_clock_that_was_ahead(server: Server, tmp_path: Path) -> None:
+    server.start()
+    server.client.put("p", project(tmp_path / "p", "p", {"name": "a", "command": ["true"]}, schedule="0 6 * * 1"))
+    next_run = server.client.pipelines()[0].next_run
+    server.stop()
+    record = server.data / "pipelines" / "p.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "scheduled_after": "2999-01-01T00:00:00Z"}))
+    server.start()
+    assert server.client.pipelines()[0].next_run == next_run
+
+
 def test_a_run_that_was_going_on_is_lost_and_what_it_left_is_ended(server: Server, tmp_path: Path) -> None:
     server.start()
     run = run_once(server, tmp_path / "p", "p", {"name": "a", "command": ["true"]}, {"name": "b", "command": ["true"]})
