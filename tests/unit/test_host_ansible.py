@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from terrace import host_ansible
+from terrace import host_ansible, remote, remote_facts
 from terrace.errors import OperationError
 from terrace.host_ansible import Task, literal
 from tests.host.machine import wait_for
@@ -171,6 +173,45 @@ def test_a_failing_role_is_told_without_its_secrets(role: Path) -> None:
     assert failed.value.what == "could not «Fail if told so»"
     assert failed.value.why == "as told, with [secret]"
     assert list((role.parent / "runs").iterdir()) == []
+
+
+def test_other_hosts_work_at_the_same_time_and_this_one_on_as_many_roles_as_it_has_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    together = threading.Barrier(host_ansible._CORES + 1)
+
+    def meet(*_: object) -> None:
+        together.wait(timeout=2)
+        raise OperationError("all are at work")
+
+    def errors(connection: str) -> set[type[BaseException] | None]:
+        task = dataclasses.replace(TASK, host={"name": "one", "connection": connection})
+        together.reset()
+        with ThreadPoolExecutor() as pool:
+            runs = [pool.submit(host_ansible.converge, task) for _ in range(together.parties)]
+            return {type(run.exception()) for run in runs}
+
+    monkeypatch.setattr(host_ansible, "_private_folder", meet)
+    monkeypatch.setattr(host_ansible, "_require_root", lambda: None)
+    assert errors("ssh") == {OperationError}
+    assert errors("local") == {threading.BrokenBarrierError}
+
+
+@pytest.mark.usefixtures("role")
+def test_a_host_is_asked_anew_after_something_was_done_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(remote, "call", lambda host, _function, _environment: asked.append(host["name"]) or {})
+    hosts = [{"name": name, "connection": "ssh"} for name in ("changed", "left")]
+    remote_facts.forget()
+    for _ in range(2):
+        for host in hosts:
+            host_ansible.look(host, "test")
+    assert asked == ["changed", "left"], "once each, and no more until something happens"
+    host_ansible.converge(dataclasses.replace(TASK, host=hosts[0]))
+    for host in hosts:
+        host_ansible.look(host, "test")
+    assert asked == ["changed", "left", "changed"]
+    remote_facts.forget()
 
 
 def test_what_a_killed_run_left_behind_is_removed(role: Path) -> None:
