@@ -80,7 +80,7 @@ def test_an_alert_is_acknowledged_by_a_person(platform: Platform, outputs: dict[
         assert (acknowledged["by"], acknowledged["comment"]) == ("devops-engineer", "looking")
         assert acknowledged["until"] > listed["since"]
         assert acknowledged["id"] == made[0]["id"]
-        client._request("DELETE", f"api/v2/silence/{made[0]['id']}")
+        client._ask("DELETE", f"/api/v2/silence/{made[0]['id']}")
     finally:
         _post(client, drill, over=True, service="drill", severity="none")
 
@@ -147,4 +147,4 @@ def _post(client: AlertsClient, name: str, over: bool = False, **labels: str) ->
         "startsAt": (now - datetime.timedelta(minutes=1)).isoformat(),
         "endsAt": ends.isoformat(),
     }
-    client._json("POST", "api/v2/alerts", [alert])
+    client._ask("POST", "/api/v2/alerts", [alert])
