@@ -182,8 +182,7 @@ def test_the_audit_log_knows_who_speaks_on_another_host(fleet: Fleet) -> None:
         records = fleet.project.json("audit", ENVIRONMENT, "--limit", "5000")
         return {(one["source"], one["action"], one["outcome"]) for one in records}
 
-    wanted = {("gateway", "login", "refused"), ("operator", "up", "ok")}
-    wait_for(lambda: wanted <= known(), 60)
+    wait_for(lambda: {("gateway", "login", "refused"), ("operator", "up", "ok")} <= known(), 60)
     assert fleet.project.json("audit", ENVIRONMENT, "--verify")["problems"] == []
 
 
@@ -198,7 +197,8 @@ def test_a_host_with_another_key_is_not_trusted(fleet: Fleet) -> None:
     assert found.returncode == 1
     assert f"{DATA} (root@{fleet.data.address}, port 22): the host has another host key" in found.stdout
     host = next(host for host in fleet.project.outputs()["hosts"] if host["name"] == DATA)
-    task = Task({**host, "host_key": fleet.front.host_key}, ENVIRONMENT, "base", "base", {}, digest="")
+    variables = {"terrace_environment": ENVIRONMENT}
+    task = Task({**host, "host_key": fleet.front.host_key}, ENVIRONMENT, "base", "base", variables, digest="")
     with pytest.raises(OperationError, match="another host key"):  # Ansible has a connection of its own
         check(task)
 
