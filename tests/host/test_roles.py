@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from terrace.targets.variables import gateway_acts
 from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, ROOT
 from tests.host.machine import supervisor_status, users, wait_for
 
@@ -30,6 +31,7 @@ ROUTE = {
     "slot": "serving",
     "needs": NEEDS,
     "servers": {},
+    "acts": gateway_acts("/tiny/", "serving", (), reads=True),
 }
 
 
@@ -102,6 +104,7 @@ def test_a_folder_that_is_removed_is_served_no_more(
         "gateway_folder_upload_mb": 1,
         "gateway_folder_slot": "data_versioning",
         "gateway_folder_needs": NEEDS,
+        "gateway_folder_acts": gateway_acts("/folder/", "data_versioning", (), reads=True),
     }
     try:
         assert _run("gateway_folder", "present", **folder).returncode == 0
