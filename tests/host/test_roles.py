@@ -80,7 +80,8 @@ def _tiny_programs() -> set[str]:
 @pytest.mark.usefixtures("platform", "tiny")
 def test_what_a_service_has_no_more_goes(gateway: requests.Session, outputs: dict[str, Any]) -> None:
     url = outputs["connection"]["TERRACE_GATEWAY_URL"] + "/tiny/"
-    made = [SETTINGS / "gateway-routes" / "tiny.conf", SETTINGS / "scrape-targets" / "tiny.json"]
+    routes = [SETTINGS / "gateway-routes" / f"tiny.{part}" for part in ("conf", "needs", "acts")]
+    made = [*routes, SETTINGS / "scrape-targets" / "tiny.json"]
     assert [file for file in made if not file.is_file()] == []
     assert _tiny_programs() == {f"{PREFIX}-one", f"{PREFIX}-two"}
     wait_for(lambda: gateway.get(url, timeout=30).status_code == 502, 20)  # nothing listens behind the route
