@@ -43,6 +43,8 @@ _FORMS = {  # a pattern of the spec → what it means
     r"^[A-Za-z_]\w*(\.\w+)+$": "it should be a type with its module, such as sklearn.tree._tree.Tree",
     r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( [^\n]*)?$": "it should be a public "
     "SSH key, such as `ssh-ed25519 AAAA… ann@laptop`",
+    r"^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?|[A-Za-z0-9-]+:[0-9]{1,5})(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$": "it "
+    "should be a registry as images are named, such as registry.example.com/mirror, without https:// and / at its end",
 }
 
 

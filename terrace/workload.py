@@ -27,6 +27,8 @@ class Artifact:
     Args:
         lock: Name of a hash-locked requirements file, ``components/locks/<lock>.txt``, for a Python service.
         packages: Debian packages, for a service that the distribution maintains.
+        image: Name of an upstream image in ``components/images.yaml``, which it runs in on Kubernetes; without, that is
+            the platform's own image with the lock, or with Python alone where there is no lock.
         package: The package of the lock whose version is the service's; the service then has the lock's name.
         one_way: What a later version of it changes for good, so that an earlier one can't read it any more; empty
             where an earlier version can come back. Tests move it up and back to show that.
@@ -36,6 +38,7 @@ class Artifact:
     packages: tuple[str, ...] = ()
     package: str = ""
     one_way: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True)
