@@ -17,7 +17,7 @@ from policies.catalog import rules
 from policies.rule import BY_PROFILE, Rule
 from terrace.catalog import Catalog
 from terrace.cli import COMMANDS, application
-from terrace.rights import RightsTable
+from terrace.rights import RightsTable, SlotRights
 from terrace.schema import stack_schema
 from terrace.spec import Role
 from terrace.tiers import TierTable
@@ -107,11 +107,20 @@ def rights(table: RightsTable) -> Iterator[str]:
     for role in get_args(Role):
         held = [slot.right(role) for slot in table.slots.values()]
         yield f"| {role} | {' | '.join('' if right == 'none' else right for right in held)} |"
+    yield from _meanings("in the cluster, on Kubernetes", table.cluster)
+    yield "\n| role | right in the cluster |\n|---|---|"
+    for role in get_args(Role):
+        if (right := table.cluster.right(role)) != "none":
+            yield f"| {role} | {right} |"
     for name, slot in table.slots.items():
-        yield f"\n## {name}\n\n| right | allows |\n|---|---|"
-        for right, meaning in slot.means.items():
-            yield f"| {right} | {meaning} |"
+        yield from _meanings(name, slot)
     yield ""
+
+
+def _meanings(name: str, slot: SlotRights) -> Iterator[str]:
+    yield f"\n## {name}\n\n| right | allows |\n|---|---|"
+    for right, meaning in slot.means.items():
+        yield f"| {right} | {meaning} |"
 
 
 def list_rules(known: Sequence[Rule]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from terrace.hosts import Host, host_problems
 from terrace.notify import Notify
 from terrace.spec_base import PROBLEMS, ImageRegistry, Model, Name, Problem, SecretReference, UrlOrSecret, refuse
 from terrace.spec_host import PublicKey
+from terrace.spec_kubernetes import Kubernetes
 from terrace.spec_practices import Practice, PracticeLevel, RuleWaiver, Statement, Tier
 
 __all__ = ["PROBLEMS", "Model", "Name", "PlatformSpec", "Practice", "Problem", "SecretReference", "Tier"]
@@ -142,6 +143,7 @@ class PlatformSpec(Running):
     target: Literal["host", "kubernetes", "aws"] = Field(description="Where the platform runs.")
     name: Name = Field("platform", description="The platform's name.")
     hosts: tuple[Host, ...] = Field((Host(),), min_length=1, description="The machines that it runs on.")
+    kubernetes: Kubernetes = Field(Kubernetes(), description="The cluster that it runs on, with target `kubernetes`.")
     team: Team = Field(Team(), description="Who works with it.")
     use_cases: Mapping[Name, UseCase] = Field(default_factory=dict, description="What its models are for.")
     practices: Mapping[Practice, PracticeLevel] = Field(

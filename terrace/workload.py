@@ -6,7 +6,9 @@ names places only by these variables, which each target replaces before anything
 - ``$(BIN)`` the folder of the artifact's executables,
 - ``$(CONFIG)`` the folder that holds the workload's files,
 - ``$(DATA)`` the folder that outlives restarts and upgrades,
-- ``$(SOCKET)`` the Unix socket that ``socket_for`` gives it.
+- ``$(SOCKET)`` the Unix socket that ``socket_for`` gives it,
+- ``$(PYTHON)`` the Python beside the artifact, for programs that need no library,
+- ``$(LISTEN)`` the address that its ports listen on. Its processes reach each other on loopback everywhere.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Port:
-    """A TCP port that a process listens on; on a host it is bound to loopback.
+    """A TCP port that a process listens on; on a host it is bound to loopback, on Kubernetes to the pod's address.
 
     ``public`` says that it is the platform's entrance: whoever reaches the address may connect.
     """
@@ -62,12 +64,16 @@ class Process:
         command: The program and its arguments; never holds a secret.
         memory_mb: The most memory (MiB) that one operating-system process of it may take.
         stop_seconds: How long it may take to end by itself after SIGTERM.
+        copies: How many operating-system processes of it take that memory.
+        image: Name of the upstream image that it runs in on Kubernetes, where that isn't the artifact's.
     """
 
     name: str
     command: tuple[str, ...]
     memory_mb: int
     stop_seconds: int = 20
+    copies: int = 1
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,12 +86,15 @@ class SetupStep:
     Args:
         name: Unique within the workload.
         command: The program and its arguments; never holds a secret.
-        live: Whether it runs after a change of a live file alone, too, while the processes go on.
+        live: Whether it runs after a change of a live file alone, too, while the processes go on. On Kubernetes, where
+            setup runs before a pod's processes, such a change replaces the pod.
+        image: Name of the upstream image that it runs in on Kubernetes, where that isn't the artifact's.
     """
 
     name: str
     command: tuple[str, ...]
     live: bool = False
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,6 +184,8 @@ class Workload:
     another way; ``.`` is all of it. ``reads_all`` lets its processes read what every other service keeps.
     ``grows`` says that what it keeps is only ever added to, so that a restore leaves what is there.
     ``socket_for`` names the one service that may open the Unix socket ``$(SOCKET)``, which its process makes.
+    ``volume_gb`` is the size (GiB) of the volume that ``$(DATA)`` is on Kubernetes, of what can't be made anew there;
+    without, ``$(DATA)`` goes with the pod.
     """
 
     name: str
@@ -193,6 +204,7 @@ class Workload:
     reads_all: bool = False
     grows: bool = False
     socket_for: str = ""
+    volume_gb: int = 0
 
     def port(self, name: str) -> int:
         """Return the number of the port called ``name``."""

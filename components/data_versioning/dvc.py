@@ -50,7 +50,7 @@ class DVC(Component[DVCSpec, DataVersioningOutputs]):
             "dvc",
             {
                 "gateway_folder_route": PATH,
-                "gateway_folder_path": store.folder,
+                "gateway_folder_path": store.location,
                 "gateway_folder_slot": "data_versioning",
                 "gateway_folder_needs": gateway_needs(PATH, NEEDS),
                 "gateway_folder_upload_mb": spec.upload_mb,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import pulumi
@@ -66,7 +66,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     token: ClassVar[str] = "terrace:tracking:MLflow"
     spec_type: ClassVar[type[FlavorSpec]] = MLflowSpec
     requires: ClassVar[tuple[str, ...]] = ("database", "artifact_store", "gateway")
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
     artifact: ClassVar[Artifact] = Artifact(lock="mlflow", package="mlflow", one_way="the schemas of its databases")
 
     def build(self, spec: MLflowSpec, inputs: Inputs) -> TrackingOutputs:
@@ -97,10 +97,10 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     ) -> Workload:
         return Workload(
             name="mlflow",
-            artifact=self.artifact,
+            artifact=replace(self.artifact, lock=_lock(store)),
             setup=SETUP,
             processes=(
-                Process("server", _server_command(spec), spec.memory_mb),
+                Process("server", _server_command(spec, self.target.peers), spec.memory_mb, copies=spec.workers),
                 Process("metrics", _metrics_command(spec), memory_mb=256),
             ),
             ports=(Port("http", spec.port), Port("metrics", spec.metrics_port)),
@@ -112,8 +112,9 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
                 *program_files("tracking", "mlflow_rights.py"),
                 *program_files("tracking", "mlflow_metrics.py"),
             ),
-            environment={**_settings(spec, gateway), "MLFLOW_ARTIFACTS_DESTINATION": store.folder},
+            environment={**_settings(spec, gateway, self.target.host_of("mlflow")), **_artifacts(store)},
             secrets={
+                **store.secrets,
                 "MLFLOW_BACKEND_STORE_URI": databases.runs.url(),
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": Password("mlflow-session-key", self).value,
                 "MLFLOW_AUTH_ADMIN_PASSWORD": accounts[ADMIN].password,
@@ -126,13 +127,21 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
         )
 
 
-def _settings(spec: MLflowSpec, gateway: GatewayOutputs) -> dict[str, str]:
+def _artifacts(store: Store) -> dict[str, str]:
+    return {"MLFLOW_ARTIFACTS_DESTINATION": store.location, **store.environment}
+
+
+def _lock(store: Store) -> str:
+    return "mlflow-s3" if store.location.startswith("s3://") else "mlflow"
+
+
+def _settings(spec: MLflowSpec, gateway: GatewayOutputs, host: str) -> dict[str, str]:
     return {
         "HOME": "$(DATA)",
         "PYTHONPATH": "$(CONFIG)",
         "MLFLOW_AUTH_CONFIG_PATH": "$(CONFIG)/basic_auth.ini",
         # The certificate names localhost, too.
-        "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{spec.port},{gateway.address},localhost:{gateway.port}",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{host}:{spec.port},{gateway.address},localhost:{gateway.port}",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"{gateway.url},https://localhost:{gateway.port}",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -146,10 +155,10 @@ class _Databases:
     accounts: DatabaseAccess
 
 
-def _server_command(spec: MLflowSpec) -> tuple[str, ...]:
+def _server_command(spec: MLflowSpec, peers: str) -> tuple[str, ...]:
     serve = ("$(BIN)/mlflow", "server", "--app-name", "basic-auth", "--serve-artifacts")
-    where = ("--host", "127.0.0.1", "--port", str(spec.port), "--workers", str(spec.workers))
-    behind_gateway = ("--uvicorn-opts", "--forwarded-allow-ips 127.0.0.1")
+    where = ("--host", "$(LISTEN)", "--port", str(spec.port), "--workers", str(spec.workers))
+    behind_gateway = ("--uvicorn-opts", f"--forwarded-allow-ips {peers}")
     return (*serve, *where, *behind_gateway, "--expose-prometheus", "$(DATA)/metrics")
 
 

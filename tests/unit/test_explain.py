@@ -54,9 +54,9 @@ def test_every_value_is_listed_once_with_its_origin(tmp_path: Path) -> None:
         ("tier", 1, "written", "stack file, Pulumi.case.yaml:2:17"),
         ("target", "host", "written", "stack file, Pulumi.case.yaml:3:19"),
     ]
-    whole = ["engine", "backend", "name", "hosts", "team", "use_cases", "statements", "notify"]
+    whole = ["engine", "backend", "name", "hosts", "kubernetes", "team", "use_cases", "statements", "notify"]
     whole += ["compliance", "waivers", "network"]
-    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:13] == whole
+    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:14] == whole
     assert values[-17:-14] == [
         ("storage.flavor", "folder", "target", "default on target host"),
         ("storage.size", 2, "written", "stack file, Pulumi.case.yaml:5:21"),

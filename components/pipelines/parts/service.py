@@ -42,7 +42,7 @@ def environment(
     gate = inputs.optional("data_quality", DataQualityOutputs)
     return {
         "PYTHONPATH": "$(CONFIG)",
-        "TIMER_ADDRESS": "127.0.0.1",
+        "TIMER_ADDRESS": "$(LISTEN)",
         "TIMER_PORT": str(spec.port),
         "TIMER_DATA": "$(DATA)",
         "TIMER_USER": account.user,
