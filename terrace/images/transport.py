@@ -50,13 +50,15 @@ def is_loopback(host: str) -> bool:
     return name == "localhost"
 
 
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+class SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follows to HTTPS alone. Accounts stay behind: they are unredirected headers of the request."""
 
     def redirect_request(self, *args: Any) -> urllib.request.Request | None:
         request, new_url = args[0], args[-1]
         if urllib.parse.urlsplit(new_url).scheme != "https" and request.type == "https":
-            raise urllib.error.URLError("it redirects to an address without TLS")
+            raise OperationError(
+                f"{request.host} redirects to an address without TLS", where=request.full_url, why=repr(new_url)
+            )
         return super().redirect_request(*args)
 
 
@@ -70,8 +72,8 @@ class Transport:
     def __init__(self, pause: Callable[[float], None] = time.sleep) -> None:
         self._pause = pause
         tls = urllib.request.HTTPSHandler(context=ssl.create_default_context())
-        self._outside = urllib.request.build_opener(_SafeRedirects, tls)
-        self._here = urllib.request.build_opener(_SafeRedirects, tls, urllib.request.ProxyHandler({}))
+        self._outside = urllib.request.build_opener(SafeRedirects, tls)
+        self._here = urllib.request.build_opener(SafeRedirects, tls, urllib.request.ProxyHandler({}))
 
     def ask(
         self,
