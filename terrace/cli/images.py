@@ -114,7 +114,7 @@ def build_images(
 
 def _build(wanted: Images, *, push: bool) -> list[dict[str, str]]:
     """Build all own images, or all that the registry lacks; returns what was done to each."""
-    from terrace.images import builder, locking
+    from terrace.images import builder, lock, locking
     from terrace.images.registry import Registries
 
     built_by = builder.program()
@@ -129,7 +129,7 @@ def _build(wanted: Images, *, push: bool) -> list[dict[str, str]]:
             builder.push(reference, built_by)
         made.append(_made(wanted, name, "built and pushed" if push else "built"))
     if push:
-        locking.lock_own(wanted, Registries())
+        locking.lock_own(wanted, Registries(), lock.LOCK)
     return made
 
 
@@ -155,10 +155,10 @@ def _images(env: str | None, project: Path | None) -> Images:
     """Return the images as the environment has them."""
     from terrace import config
     from terrace.cli.options import project_root
-    from terrace.images import Images
+    from terrace.images import Images, lock
 
     spec = config.load(project_root(project), env).spec if env else None
-    return Images.load(spec.network.image_registry if spec else None)
+    return Images.load(spec.network.image_registry if spec else None, lock.LOCK)
 
 
 images.command("list")(reported(list_images))

@@ -54,6 +54,11 @@ class SafeRedirects(urllib.request.HTTPRedirectHandler):
     """Follows to HTTPS alone. Accounts stay behind: they are unredirected headers of the request."""
 
     def redirect_request(self, *args: Any) -> urllib.request.Request | None:
+        """Return the request that a redirect leads to.
+
+        Raises:
+            OperationError: It leads away from TLS.
+        """
         request, new_url = args[0], args[-1]
         if urllib.parse.urlsplit(new_url).scheme != "https" and request.type == "https":
             raise OperationError(
@@ -91,7 +96,7 @@ class Transport:
             NoTls: The server answers HTTPS with something else.
         """
         for wait in (*PAUSES, None):
-            request = urllib.request.Request(url, body, dict(headers or {}), method=method)  # noqa: S310  # see _url
+            request = urllib.request.Request(url, body, dict(headers or {}), method=method)  # noqa: S310  # HTTP or HTTPS
             if authorization:
                 request.add_unredirected_header("Authorization", authorization)
             try:

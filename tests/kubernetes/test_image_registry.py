@@ -14,7 +14,8 @@ from terrace.errors import OperationError
 from terrace.images.credentials import Account
 from terrace.images.reference import Reference
 from terrace.images.registry import Manifest, Registries
-from tests.kubernetes.registries import BASIC, PASSWORD, USER, Registry, certificate, htpasswd, registry
+from tests.kubernetes.registries import BASIC, PASSWORD, USER, certificate, htpasswd, registry
+from tests.kubernetes.small_images import Registry
 from tests.kubernetes.token_server import IDENTITY_TOKEN, PUBLIC, TokenServer, token_server
 
 
