@@ -48,12 +48,21 @@ def command_line() -> Iterator[str]:
     """Yield the lines of every command's ``--help``."""
     yield "# Commands\n"
     yield "Exit codes: 0 fine, 1 the operation failed, 2 the input is wrong, 130 or 143 stopped by a signal.\n"
-    for name in COMMANDS:
+    for words in _commands():
         shown = CliRunner().invoke(
-            application(), [name, "--help"], prog_name="terrace", env={"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH}
+            application(), [*words, "--help"], prog_name="terrace", env={"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH}
         )
         text = "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
-        yield f"## terrace {name}\n\n```text\n{text}\n```\n"
+        yield f"## terrace {' '.join(words)}\n\n```text\n{text}\n```\n"
+
+
+def _commands() -> Iterator[tuple[str, ...]]:
+    """Yield every command's words, those of a group after the group's."""
+    groups = {group.name: group.typer_instance for group in application().registered_groups}
+    for name in COMMANDS:
+        yield (name,)
+        if group := groups.get(name):
+            yield from ((name, command.name or "") for command in group.registered_commands)
 
 
 def flavors(catalog: Catalog) -> Iterator[str]:

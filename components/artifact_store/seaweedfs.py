@@ -1,8 +1,8 @@
 """SeaweedFS in the cluster as the artifact store, by the S3 API.
 
 Provides each consumer with a bucket of its own that keeps versions, and with an account that reaches that bucket alone.
-Only the S3 API leaves the pod; what SeaweedFS offers without accounts stays on its loopback. Leaves out several copies:
-the volume's storage class keeps the data safe.
+Of what leaves the pod, others reach the S3 API and the metrics alone; SeaweedFS' own protocols, which have no accounts,
+stay on its loopback. Leaves out several copies: the volume's storage class keeps the data safe.
 
 Upstream: https://github.com/seaweedfs/seaweedfs/wiki/Amazon-S3-API, written for SeaweedFS 4.53.
 """
@@ -109,9 +109,11 @@ def _workload(spec: SeaweedFSSpec, accounts: pulumi.Output[str]) -> Workload:
 
 def _command(spec: SeaweedFSSpec) -> tuple[str, ...]:
     inside = ("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-dir=$(DATA)", "-volume.max=0")
+    # There is no other volume server that it would have to wait for at its end.
     return (
         *("/usr/bin/weed", "-logtostderr=true", "server", "-filer", "-s3"),
         *inside,
+        "-volume.preStopSeconds=1",
         "-master.volumeSizeLimitMB=1024",
         "-master.telemetry=false",
         "-s3.ip.bind=$(LISTEN)",

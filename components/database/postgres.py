@@ -58,7 +58,7 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
         target = self.on(KubernetesTarget)
         passwords = {name: Password(f"postgres-{name}", self).value for name in (ADMIN, EXPORTER)}
         workload = pod.workload(spec, passwords)
-        server = target.run(workload, self, options=pod.OPTIONS)
+        server = target.run(workload, self, user_id=pod.USER_ID)
         url = f"postgresql://{workload.name}:{spec.port}"
         target.services.append(Service("database", spec.flavor, workload.name, url, url, spec.port))
         provision = pod.Provision(workload.name, spec.port, passwords[ADMIN], target, server)

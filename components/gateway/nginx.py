@@ -99,7 +99,7 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
             *target.route_files(pod.ROUTES),
         )
         workload = pod.workload(spec, files, (host, *names))
-        return host, target.run(workload, self, options=pod.OPTIONS)
+        return host, target.run(workload, self)
 
 
 def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tuple[PersonAccount, ...]) -> Workload:

@@ -11,7 +11,6 @@ import pulumi
 from components.database import DatabaseAccess
 from components.templates import render, render_of_role
 from terrace.password import Password
-from terrace.targets.kubernetes.pods import PodOptions
 from terrace.targets.kubernetes.target import KubernetesTarget
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from components.database.postgres import PostgresSpec
 
 ADMIN, EXPORTER = "admin", "exporter"
-OPTIONS = PodOptions(user_id=999)  # `initdb` refuses a user that the image doesn't know
+USER_ID = 999  # of the image: `initdb` refuses a user that the image doesn't know
 # What they may do is made with the cluster, since it is in a state of its own until it is complete; passwords, each
 # time. In single-user mode a statement ends with an empty line.
 CLUSTER = """\
@@ -88,7 +87,7 @@ class Provision:
         passwords = {role: Password(f"{role}-database", consumer).value for role in (name, *accounts)}
         statements = pulumi.Output.all(**passwords).apply(lambda known: _statements(name, known, schema))
         made = self.target.run_once(
-            self._job(name, statements), consumer, [self.server], {self.service: self.port}, OPTIONS
+            self._job(name, statements), consumer, [self.server], {self.service: self.port}, USER_ID
         )
 
         def access(role: str) -> DatabaseAccess:

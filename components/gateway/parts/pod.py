@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from components.templates import render
-from terrace.targets.kubernetes.pods import PodOptions
 from terrace.targets.kubernetes.target import KubernetesTarget
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
 
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from components.gateway.nginx import NginxSpec
 
 ROUTES = "routes"
-OPTIONS = PodOptions(signals=True)  # who renews the certificate has nginx take it
 CERTIFICATES = ("$(BIN)/python", "$(CONFIG)/certificates.py")
 
 

@@ -47,27 +47,14 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class PodOptions:
-    """What a pod needs on Kubernetes alone.
-
-    Args:
-        user_id: Whom its processes run as: an image may know one user only.
-        signals: Whether its processes see each other, to send signals.
-    """
-
-    user_id: int = USER_ID
-    signals: bool = False
-
-
-@dataclass(frozen=True)
 class Pod:
-    """A workload with all that its pod is made of."""
+    """A workload with all that its pod is made of; ``user_id`` is whom its processes run as."""
 
     workload: Workload
     content: Content
     fill: Fill
     labels: Mapping[str, str]
-    options: PodOptions
+    user_id: int
     surroundings: Surroundings
 
     def template(self) -> dict[str, Any]:
@@ -96,9 +83,9 @@ class Pod:
             "serviceAccountName": self.workload.name,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,  # its variables would be taken for settings, as PROMETHEUS_PORT
-            **({"shareProcessNamespace": True} if self.options.signals else {}),
+            "shareProcessNamespace": True,  # as on a host: some send signals, or look who is there
             **({"imagePullSecrets": [{"name": secret}]} if secret else {}),
-            "securityContext": _pod_security(self.options.user_id),
+            "securityContext": _pod_security(self.user_id),
             **{name: value for name, value in spec.items() if value},
             "volumes": [
                 *([self.content.volume(self.workload.name)] if self._has_files else []),

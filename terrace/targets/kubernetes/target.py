@@ -15,7 +15,7 @@ from terrace.targets.base import Target
 from terrace.targets.kubernetes.announced import ROUTE_KINDS, route_text, scrape_text
 from terrace.targets.kubernetes.content import Content, content_of, pod_filler
 from terrace.targets.kubernetes.network import Calls
-from terrace.targets.kubernetes.pods import NAME, Pod, PodOptions
+from terrace.targets.kubernetes.pods import NAME, USER_ID, Pod
 from terrace.workload import File, Port, Workload
 
 if TYPE_CHECKING:
@@ -47,11 +47,14 @@ class KubernetesTarget(Target):
         workload: Workload,
         parent: pulumi.Resource,
         after: Sequence[pulumi.Resource] = (),
-        options: PodOptions | None = None,
+        user_id: int = USER_ID,
     ) -> pulumi.Resource:
-        """Keep ``workload`` running, as a StatefulSet where it has a volume and as a Deployment elsewhere."""
+        """Keep ``workload`` running, as a StatefulSet where it has a volume and as a Deployment elsewhere.
+
+        ``user_id`` is whom its processes run as: an image may know one user only.
+        """
         self.workloads.append(workload)
-        pod, made = self._pod(workload, parent, options or PodOptions())
+        pod, made = self._pod(workload, parent, user_id)
         self._services(workload, parent)
         selector = {"matchLabels": {NAME: workload.name}}
         spec: dict[str, Any] = {"replicas": 1, "selector": selector, "template": pod.template()}
@@ -71,7 +74,7 @@ class KubernetesTarget(Target):
         parent: pulumi.Resource,
         after: Sequence[pulumi.Resource],
         to: Mapping[str, int],
-        options: PodOptions | None = None,
+        user_id: int = USER_ID,
     ) -> pulumi.Resource:
         """Run the one process of ``workload`` to its end, again whenever anything of it changes.
 
@@ -82,10 +85,10 @@ class KubernetesTarget(Target):
             parent: The component that it belongs to.
             after: Resources that must be complete before it starts.
             to: The ports that it connects to: service → port.
-            options: What its pod needs.
+            user_id: Whom it runs as.
         """
         self._cluster.calls.append(Calls(workload.name, to))
-        pod, made = self._pod(workload, parent, options or PodOptions())
+        pod, made = self._pod(workload, parent, user_id)
         spec = {"backoffLimit": 10, "template": pod.job_template()}
         document = self._document("batch/v1", "Job", workload.name, pod.labels, spec=spec)
         return self._cluster.declare(workload.name, document, parent, [*made, *after], replaced=True)
@@ -122,9 +125,7 @@ class KubernetesTarget(Target):
         """Return monitoring's file of all services' metrics, which it reads anew by itself."""
         return File(path, self._cluster.when_declared(partial(scrape_text, self.environment)), live=True)
 
-    def _pod(
-        self, workload: Workload, parent: pulumi.Resource, options: PodOptions
-    ) -> tuple[Pod, list[pulumi.Resource]]:
+    def _pod(self, workload: Workload, parent: pulumi.Resource, user_id: int) -> tuple[Pod, list[pulumi.Resource]]:
         """Return a workload's pod, and the objects that it names, declared."""
         content = content_of(
             workload, FILL, self._cluster.download_variables if workload.downloads else {}, self._cluster.checksum_key
@@ -132,7 +133,7 @@ class KubernetesTarget(Target):
         labels = self._labels(workload)
         made = [self._cluster.declare(*self._account(workload, labels), parent)]
         made += [self._cluster.declare(*each, parent) for each in self._contents(workload, content, labels)]
-        return Pod(workload, content, FILL, labels, options, self._cluster.surroundings), made
+        return Pod(workload, content, FILL, labels, user_id, self._cluster.surroundings), made
 
     def _labels(self, workload: Workload) -> dict[str, str]:
         lock, package = workload.artifact.lock, workload.artifact.package
