@@ -76,11 +76,15 @@ class Recorder(MockMonitor):
 
 
 def blueprint(
-    tier: int, folder: Path, chosen: Iterable[tuple[str, str]] = (), target: str = "host", more: str = ""
+    tier: int,
+    folder: Path,
+    chosen: Iterable[tuple[str, str]] = (),
+    target: str = "host",
+    edit: Callable[[str], str] = str,
 ) -> Blueprint:
     """Return the local environment's blueprint at another tier; its stack file is written into ``folder``.
 
-    Each slot of ``chosen`` has the flavor beside it, instead of its tier's; ``more`` is added to the platform.
+    Each slot of ``chosen`` has the flavor beside it, instead of its tier's; ``edit`` has the last word on the text.
     """
     file = ROOT / "stacks" / f"Pulumi.{ENVIRONMENT}.yaml"
     catalog, table = Catalog(), TierTable.load()
@@ -90,7 +94,7 @@ def blueprint(
     changed = folder / file.name
     lines = "".join(f"    {slot}: {{flavor: {flavor}}}\n" for slot, flavor in chosen)
     text = text.replace(TIER_LINE, f"terrace:tier: {tier}").replace(TARGET_LINE, f"terrace:target: {target}")
-    changed.write_text(text + lines + more, encoding="utf-8")
+    changed.write_text(edit(text + lines), encoding="utf-8")
     return resolve(config.parse(stackfile.read(changed, file.name), ENVIRONMENT, catalog, table), table, catalog)
 
 

@@ -16,9 +16,6 @@ import pytest
 from tests.components.recording import ROOT, Recorded, blueprint, plan
 
 API_VERSION = "1.36"
-TEAM = """\
-    kubernetes: {user_prefix: "oidc:"}
-"""
 # Who connects to which port of whom; nothing else does, but for the entrance and the cluster's DNS.
 EDGES = {
     ("bucket-mlflow", "seaweedfs", 18333),
@@ -48,7 +45,7 @@ EDGES = {
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
-    return plan(blueprint(1, tmp_path_factory.mktemp("stack"), target="kubernetes", more=TEAM))
+    return plan(blueprint(1, tmp_path_factory.mktemp("stack"), target="kubernetes"))
 
 
 @pytest.fixture(scope="module")

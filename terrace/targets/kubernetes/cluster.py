@@ -168,6 +168,11 @@ class Cluster(Targets):
             kubeconfig=spec.kubeconfig,
             context=spec.context,
             namespace=self.namespace,
+            # Everything there is the platform's own: what an earlier `up` made, or a destroy has left, is taken over.
+            upsert_existing_objects=True,
+            # Pods name them, and carry a checksum of their content.
+            enable_config_map_mutable=True,
+            enable_secret_mutable=True,
             opts=pulumi.ResourceOptions(parent=self._parent),
         )
 
