@@ -21,8 +21,13 @@ def examine(env: str, outputs: Mapping[str, Any]) -> Status:
 
     Args:
         env: The environment.
-        outputs: Its stack outputs; ``hosts`` tells how other machines are reached, see `terrace.platform.build`.
+        outputs: Its stack outputs; ``hosts`` tells how other machines are reached, and ``cluster`` how the cluster is,
+            see `terrace.platform.build`.
     """
+    if outputs.get("cluster"):
+        from terrace import cluster_status  # with Kubernetes' client, which hosts don't need
+
+        return cluster_status.examine(env, outputs)
     hosts: Sequence[Mapping[str, Any]] = outputs.get("hosts") or ()
     if not hosts:
         return status.examine(env, outputs)

@@ -92,7 +92,8 @@ def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source |
     ``connection`` {variable: value}, ``credentials`` {name: {user, password}}, and ``people`` {name: password}.
     On hosts also the secret ``inventory`` (Ansible's YAML inventory as data). Where there are hosts beside this
     machine, also ``hosts`` (how each is reached; keys stay in their files) and ``certificate`` (that of the
-    environment's authority), and each service has a ``host``. On Kubernetes also ``certificate`` and ``namespace``.
+    environment's authority), and each service has a ``host``. On Kubernetes also ``certificate`` and ``cluster``
+    {namespace, kubeconfig, context}.
     """
     platform = Platform(blueprint, catalog or Catalog())
     pulumi.export("tier", blueprint.tier)

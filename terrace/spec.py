@@ -160,7 +160,7 @@ class PlatformSpec(Running):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         mine = (self._unknown_owners(), self._shared_models(), self._unwaived(), self._misstated())
-        more = (self._admins_without_access(), self._registry_without_images())
+        more = (self._admins_without_access(), self._of_another_target())
         refuse([*host_problems(self.hosts), *itertools.chain(*mine, *more)])
         return self
 
@@ -231,6 +231,11 @@ class PlatformSpec(Running):
                     if not self.team.people[person].ssh_keys:
                         yield Problem(path, f"{person!r} has no ssh_keys in team.people, and could not log in")
 
-    def _registry_without_images(self) -> Iterator[Problem]:
-        if self.network.image_registry and self.target == "host":
-            yield Problem(("network", "image_registry"), "target 'host' pulls no images; leave it out")
+    def _of_another_target(self) -> Iterator[Problem]:
+        if self.target == "host":
+            if self.network.image_registry:
+                yield Problem(("network", "image_registry"), "target 'host' pulls no images; leave it out")
+            if "kubernetes" in self.model_fields_set:
+                yield Problem(("kubernetes",), "target 'host' needs no cluster; leave it out")
+        elif "hosts" in self.model_fields_set:
+            yield Problem(("hosts",), f"target {self.target!r} configures no machines; leave it out")

@@ -71,11 +71,13 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
     def build(self, spec: NginxSpec, inputs: Inputs) -> GatewayOutputs:
         """Run the entrance; services bring their routes themselves."""
         account = Account(ACCOUNT, Password("gateway-account", self).value)
-        on = self.on_host if isinstance(self.target, HostTarget) else self.on_kubernetes
-        host, resource = on(spec, account, inputs.people)
+        is_here = isinstance(self.target, HostTarget)
+        host, resource = (self.on_host if is_here else self.on_kubernetes)(spec, account, inputs.people)
         outputs = GatewayOutputs(host, spec.port, self.target.ca_file, account, "gateway", resource)
+        # From within the cluster: the address that people use may lead there from outside alone.
+        probed = outputs.url if is_here else f"https://{self.target.host_of('gateway')}:{spec.port}"
         self.target.services.append(
-            Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", f"{outputs.url}/healthz", spec.port)
+            Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", f"{probed}/healthz", spec.port)
         )
         return outputs
 

@@ -82,7 +82,8 @@ def _require_hosts(session: Session) -> None:
     """
     from terrace.errors import InputError
 
-    if namespace := session.outputs().get("namespace"):
+    if cluster := session.outputs().get("cluster"):
+        namespace = cluster["namespace"]
         raise InputError(
             "--delete-data is for hosts",
             where=session.env,

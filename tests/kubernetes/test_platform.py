@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pulumi
 import pytest
 
-from terrace import platform
+from terrace import fleet, platform
 from terrace.resolve import Blueprint
 from terrace.spec import Role
 from terrace.targets.kubernetes import namespace
@@ -113,6 +113,10 @@ def test_every_pod_is_admitted_where_restricted_is_enforced(
     assert [event["message"] for event in _refusals(world)] == []
     used, hard = (world.object("ResourceQuota", "platform")["status"][part] for part in ("used", "hard"))
     assert used["persistentvolumeclaims"] == hard["persistentvolumeclaims"] == "5"
+
+    seen = fleet.examine("local", made.outputs).services
+    assert [(each.name, each.detail) for each in seen if not each.healthy] == []
+    assert len(seen) == 8
 
     assert steps(world.up(lambda: _build(wanted))) == {}
     assert steps(world.refresh()) == {}

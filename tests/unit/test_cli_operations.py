@@ -40,7 +40,7 @@ def test_destroy_without_a_terminal_needs_yes_and_touches_nothing(play: Callable
 
 
 def test_data_in_a_cluster_is_not_deleted_by_destroy(play: Callable[..., Recorded]) -> None:
-    stack = play(Recorded(result(), shown={"namespace": "ml"}))
+    stack = play(Recorded(result(), shown={"cluster": {"namespace": "ml"}}))
 
     shown = run("destroy", "--yes", "--delete-data")
 

@@ -47,6 +47,7 @@ BEYOND_A_SCHEMA += (
 BEYOND_A_SCHEMA += ("notify.error.absent", "notify.error.half", "notify.error.in_the", "notify.error.nobody")
 BEYOND_A_SCHEMA += ("notify.error.password_in", "statement.error")
 BEYOND_A_SCHEMA += ("hosts.error.do_not", "hosts.error.group", "hosts.error.link", "image_registry.error.on")
+BEYOND_A_SCHEMA += ("hosts.error.on", "kubernetes.error.on")
 NOT_DATA = ("file.error.not", "file.error.tab", "file.error.alias", "file.error.nul", "file.error.two", "key.error.dup")
 NOT_DATA += ("file.error.tag", "file.error.deep", "waiver.error.no_such")
 SCHEMA = stack_schema()

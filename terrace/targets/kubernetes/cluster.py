@@ -124,8 +124,10 @@ class Cluster(Targets):
         return [{name: value for name, value in vars(each).items() if name != "host"} for each in self.services]
 
     def exports(self) -> Mapping[str, pulumi.Input[Any]]:
-        """Return the namespace, and the certificate that clients trust."""
-        return {"namespace": self.namespace, "certificate": self.authority.certificate}
+        """Return how the namespace is reached, and the certificate that clients trust."""
+        spec = self.blueprint.spec.kubernetes
+        where = {"namespace": self.namespace, "kubeconfig": spec.kubeconfig, "context": spec.context}
+        return {"cluster": where, "certificate": self.authority.certificate}
 
     @property
     def labels(self) -> dict[str, str]:
