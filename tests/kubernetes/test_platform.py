@@ -121,6 +121,11 @@ def test_every_pod_is_admitted_where_restricted_is_enforced(
     assert steps(world.up(lambda: _build(wanted))) == {}
     assert steps(world.refresh()) == {}
 
+    world.edit("Deployment", "mlflow", {"spec": {"replicas": 0}}, APPS)
+    assert steps(world.refresh()) == {"mlflow": "update"}
+    assert steps(world.up(lambda: _build(wanted))) == {"mlflow": "update"}
+    assert world.object("Deployment", "mlflow", APPS)["spec"]["replicas"] == 1
+
     more = "    tracking: {workers: 2}\n    database: {connections: 50}\n"
     changed = _blueprint(tmp_path, world, storage, more)
     updated = ("mlflow", "postgres", "postgres-files", "quota")

@@ -59,7 +59,6 @@ def test_a_pod_that_fails(world: World) -> None:
 def test_an_image_that_is_not_there(world: World) -> None:
     broken = _in_namespace(world, _web(world, {"terrace.test/fails": "image"}, image="nowhere/app:9"))
     assert "[ImagePullBackOff] Back-off pulling image nowhere/app:9" in messages(world.up(broken))
-    assert world.destroy().ok
 
 
 def test_a_job_that_fails(world: World) -> None:
@@ -75,7 +74,6 @@ def test_a_job_that_fails(world: World) -> None:
     told = messages(world.up(_in_namespace(world, make)))
     assert "it failed: [BackoffLimitExceeded]" in told
     assert "it ended with exit code 3 (Error)" in told
-    assert world.destroy().ok
 
 
 def test_a_claim_without_a_class(world: World) -> None:
@@ -86,7 +84,6 @@ def test_a_claim_without_a_class(world: World) -> None:
         return PersistentVolumeClaim("data", metadata=metadata, spec=spec, opts=opts)
 
     assert "there is no storage class nowhere" in messages(world.up(_in_namespace(world, make)))
-    assert world.destroy().ok
 
 
 def test_a_quota_that_is_exceeded(world: World) -> None:
@@ -109,14 +106,12 @@ def test_a_quota_that_is_exceeded(world: World) -> None:
 
     told = messages(world.up(_in_namespace(world, more), continue_on_error=True))
     assert "the quota leaves no room for ConfigMap" in told
-    assert world.destroy().ok
 
 
 def test_a_pod_that_is_not_secure_enough(world: World) -> None:
     level = {"pod-security.kubernetes.io/enforce": "restricted"}
     told = messages(world.up(_in_namespace(world, _web(world), **level)))
     assert 'violates PodSecurity "restricted' in told
-    assert world.destroy().ok
 
 
 def test_an_object_that_is_there_already(world: World) -> None:
@@ -133,7 +128,6 @@ def test_an_object_that_is_there_already(world: World) -> None:
     world.configure({"kubernetes:upsertExistingObjects": "true"})
     assert steps(world.up(_in_namespace(world, make))) == {"taken": "create"}
     assert world.object("ConfigMap", "taken")["data"] == {"theirs": "yes", "mine": "yes"}
-    assert world.destroy().ok
 
 
 def test_a_kind_that_nobody_has_installed(world: World) -> None:

@@ -50,6 +50,10 @@ class World:
         found = self._stack(None).resources()
         return {item.urn.rpartition("::")[2]: item for item in found if item.type.startswith("kubernetes:")}
 
+    def checkpoint(self) -> str:
+        """The text of the state."""
+        return (self.root / ".pulumi/stacks/kube/dev.json").read_text(encoding="utf-8")
+
     def object(self, kind: str, name: str, api: str = "api/v1") -> Any:
         """An object of this world's namespace as it is in the cluster; None if it isn't there."""
         return self.plane.request("GET", self.path(kind, name, api))

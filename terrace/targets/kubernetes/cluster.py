@@ -172,6 +172,7 @@ class Cluster(Targets):
             namespace=self.namespace,
             # Everything there is the platform's own: what an earlier `up` made, or a destroy has left, is taken over.
             upsert_existing_objects=True,
+            enable_patch_force=True,  # what somebody has edited by hand is repaired
             # Pods name them, and carry a checksum of their content.
             enable_config_map_mutable=True,
             enable_secret_mutable=True,
