@@ -59,8 +59,7 @@ def destroy(
         continue_on_error=continue_on_error,
     )
     session = operations.open_session(env, project, engine, as_json=as_json, options=options)
-    if delete_data:
-        _require_hosts(session)
+    _require_hosts(session, delete_data=delete_data)
     if operations.require_yes(session, "destroy", yes=yes):
         _ask(session, target, delete_data=delete_data)
     hosts = _hosts(session)
@@ -74,7 +73,7 @@ def destroy(
             _delete_left_data(session, hosts)
 
 
-def _require_hosts(session: Session) -> None:
+def _require_hosts(session: Session, *, delete_data: bool) -> None:
     """Refuse to say that data is deleted where it lies in a cluster's volumes, which a destroy leaves.
 
     Raises:
@@ -82,7 +81,7 @@ def _require_hosts(session: Session) -> None:
     """
     from terrace.errors import InputError
 
-    if cluster := session.outputs().get("cluster"):
+    if delete_data and (cluster := session.outputs().get("cluster")):
         namespace = cluster["namespace"]
         raise InputError(
             "--delete-data is for hosts",

@@ -95,7 +95,7 @@ def _blueprint(folder: Path, world: World, storage: str, more: str = "") -> Blue
 
 
 def test_every_pod_is_admitted_where_restricted_is_enforced(
-    world: World, wanted: Blueprint, tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+    world: World, wanted: Blueprint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(namespace, "ENFORCED_FROM_TIER", 1)
     made = world.up(lambda: _build(wanted))
@@ -104,12 +104,7 @@ def test_every_pod_is_admitted_where_restricted_is_enforced(
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     with pytest.raises(AssertionError, match="violates PodSecurity"):
         world.plane.request("POST", f"/api/v1/namespaces/{world.namespace}/pods", LOOSE)
-    for name in DEPLOYMENTS:
-        assert world.object("Deployment", name, APPS)["status"]["readyReplicas"] == 1
-    for name in STATEFUL_SETS:
-        assert world.object("StatefulSet", name, APPS)["status"]["readyReplicas"] == 1
-    for name in JOBS:
-        assert world.object("Job", name, BATCH)["status"]["succeeded"] == 1
+    _require_ready(world)
     assert [event["message"] for event in _refusals(world)] == []
     used, hard = (world.object("ResourceQuota", "platform")["status"][part] for part in ("used", "hard"))
     assert used["persistentvolumeclaims"] == hard["persistentvolumeclaims"] == "5"
@@ -118,6 +113,9 @@ def test_every_pod_is_admitted_where_restricted_is_enforced(
     assert [(each.name, each.detail) for each in seen if not each.healthy] == []
     assert len(seen) == 8
 
+
+def test_a_platforms_life(world: World, wanted: Blueprint, tmp_path: Path, storage: str) -> None:
+    assert set(steps(world.up(lambda: _build(wanted))).values()) == {"create"}
     assert steps(world.up(lambda: _build(wanted))) == {}
     assert steps(world.refresh()) == {}
 
@@ -139,7 +137,16 @@ def test_every_pod_is_admitted_where_restricted_is_enforced(
 
     again = world.up(lambda: _build(wanted))
     assert again.ok, again.errors
-    assert world.object("StatefulSet", "postgres", APPS)["status"]["readyReplicas"] == 1
+    _require_ready(world)
+
+
+def _require_ready(world: World) -> None:
+    for name in DEPLOYMENTS:
+        assert world.object("Deployment", name, APPS)["status"]["readyReplicas"] == 1
+    for name in STATEFUL_SETS:
+        assert world.object("StatefulSet", name, APPS)["status"]["readyReplicas"] == 1
+    for name in JOBS:
+        assert world.object("Job", name, BATCH)["status"]["succeeded"] == 1
 
 
 @pytest.mark.parametrize("whose", ["oidc:", ""])
