@@ -48,10 +48,10 @@ class Kubernetes(Model):
     address: Address | None = Field(
         None, description="Name or IP address that people reach the gateway by; by default its name in the cluster."
     )
-    download_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+    outside_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
         (),
-        description="IPv4 networks that services which install packages may connect to, where the package index or "
-        "proxy is; by default all but private ones.",
+        description="IPv4 networks outside of the cluster that services may connect to which install packages or use a "
+        "store there; by default all but private ones.",
     )
     user_prefix: str = Field(
         "", description="What the cluster's authentication puts before a person's name, as `oidc:`."

@@ -185,7 +185,7 @@ class Workload:
     ``grows`` says that what it keeps is only ever added to, so that a restore leaves what is there.
     ``socket_for`` names the one service that may open the Unix socket ``$(SOCKET)``, which its process makes.
     ``volume_gb`` is the size (GiB) of the volume that ``$(DATA)`` is on Kubernetes, of what can't be made anew there;
-    without, ``$(DATA)`` goes with the pod.
+    without, ``$(DATA)`` goes with the pod. ``outside`` are addresses outside of the platform that it connects to.
     """
 
     name: str
@@ -205,6 +205,7 @@ class Workload:
     grows: bool = False
     socket_for: str = ""
     volume_gb: int = 0
+    outside: tuple[str, ...] = ()
 
     def port(self, name: str) -> int:
         """Return the number of the port called ``name``."""

@@ -19,12 +19,14 @@ class Store:
         resource: Complete once it can be written to.
         environment: Variables by which the consumer finds it.
         secrets: Variables by which the consumer may use it.
+        outside: Addresses of it outside of the platform.
     """
 
     location: str
     resource: pulumi.Resource
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
             routes=(Route(PATH, "http", auth="own", body_mb=spec.upload_mb),),
             metrics=(Metrics("metrics"),),
             unsaved=(".",),  # what it keeps lies in the database and the artifact store
+            outside=store.outside,
         )
 
 

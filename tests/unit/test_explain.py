@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from terrace import config
 from terrace.explain import CellReport, Explanation, explain
 from terrace.resolve import resolve
 from terrace.tiers import Cell, TierTable
@@ -63,6 +64,17 @@ def test_every_value_is_listed_once_with_its_origin(tmp_path: Path) -> None:
         ("practices.ci_cd", 1, "tier", "tier 1"),
     ]
     assert len({path for path, *_ in values}) == len(values)
+
+
+def test_what_was_seen_on_a_host_covers_nothing_in_a_cluster(tmp_path: Path) -> None:
+    file = tmp_path / "stacks" / "Pulumi.case.yaml"
+    file.parent.mkdir()
+    file.write_text("config:\n  terrace:tier: 1\n  terrace:target: kubernetes\n", encoding="utf-8")
+    found = explain(resolve(config.load(tmp_path, "case")))
+
+    cells = {cell.practice: cell for cell in found.cells if cell.tier == 1}
+    assert cells["model_deployment"].coverage == "covered"  # by a slot
+    assert cells["data_quality"].lacks == ("tests/host/test_flights.py::test_each_dataset_has_a_profile",)
 
 
 def test_nothing_secret_is_shown(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_route_leads_to_the_service_by_its_name() -> None:
 def test_both_ends_of_an_edge_are_opened_and_nothing_else() -> None:
     store = replace(WORKLOAD, name="store", ports=(Port("sql", 15432),))
     listeners = [Listener(15432, "store", ("shop", "store"))]
-    found = network.policies([WORKLOAD, store], listeners, [Calls("bucket", {"store": 15432})], {"to": []})
+    found = network.policies([WORKLOAD, store], listeners, [Calls("bucket", {"store": 15432})], network.Outside((), ()))
 
     peers = {"from": [{"podSelector": {"matchLabels": {network.NAME: name}}} for name in ("bucket", "shop")]}
     assert found["store"]["ingress"] == [{**peers, "ports": [{"protocol": "TCP", "port": 15432}]}]
@@ -181,19 +181,36 @@ def test_both_ends_of_an_edge_are_opened_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("networks", "addresses", "ports"),
     [
-        ((), [], [443]),
-        ((), ["https://index.example.com:8080/simple", "http://proxy"], [80, 443, 8080]),
-        (("10.1.0.0/16",), [None], None),
+        ((), ("https://pypi.org",), [443]),
+        ((), ("https://index.example.com:8080/simple", "http://proxy"), [80, 8080]),
+        (("10.1.0.0/16",), ("https://pypi.org", None), None),
     ],
 )
-def test_downloads_come_from_the_index(
-    networks: tuple[str, ...], addresses: list[Any], ports: list[int] | None
+def test_what_is_outside_is_reached_by_its_port(
+    networks: tuple[str, ...], addresses: tuple[str | None, ...], ports: list[int] | None
 ) -> None:
-    rule = network.download_rule(networks, addresses)
+    loading = replace(WORKLOAD, downloads=True)
+    (rule,) = network.policies([loading], [], [], network.Outside(networks, addresses))["shop"]["egress"]
 
     blocks = [peer["ipBlock"] for peer in rule["to"]]
     assert blocks == ([{"cidr": each} for each in networks] or [{"cidr": "0.0.0.0/0", "except": list(network.PRIVATE)}])
-    assert [each["port"] for each in rule["ports"]] == ports if ports else "ports" not in rule
+    assert ("ports" in rule) is (ports is not None)
+    if ports:
+        assert [each["port"] for each in rule["ports"]] == ports
+
+
+def test_who_has_nothing_outside_stays_inside() -> None:
+    outside = network.Outside((), ("https://pypi.org",))
+    found = network.policies(
+        [WORKLOAD, replace(WORKLOAD, name="user", outside=("https://store:9000",))],
+        [],
+        [Calls("bucket", {}, ("http://store",))],
+        outside,
+    )
+
+    assert "egress" not in found["shop"]
+    assert [port["port"] for port in found["user"]["egress"][0]["ports"]] == [9000]
+    assert [port["port"] for port in found["bucket"]["egress"][0]["ports"]] == [80]
 
 
 def test_pod_security_is_enforced_by_tier() -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 AUTHORITY = "authority"
 DOMAIN = "cluster.local"
+PYPI = "https://pypi.org"
 RBAC = "rbac.authorization.k8s.io/v1"
 INSIDE = "localhost,127.0.0.1,.svc,.cluster.local"  # what is asked without the proxy
 
@@ -110,7 +111,7 @@ class Cluster(Targets):
         self._resolve(pulumi.Output.from_input("").apply(lambda _: _or_raise(nodes)))
         if isinstance(nodes, Exception):
             return
-        found = network.policies(workloads, edges.listeners(nodes), self.calls, self._downloads())
+        found = network.policies(workloads, edges.listeners(nodes), self.calls, self._outside())
         for name, spec in found.items():
             document = self._document("networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
             self.declare(f"{name}-edges", document, self._parent)
@@ -157,11 +158,11 @@ class Cluster(Targets):
             variables |= {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "NO_PROXY": INSIDE}
         return variables
 
-    def _downloads(self) -> dict[str, Any]:
+    def _outside(self) -> network.Outside:
         written = self.blueprint.network
-        addresses = [each for each in (written.package_index, written.proxy) if each]
-        known = [None if isinstance(each, SecretReference) else each for each in addresses]
-        return network.download_rule(self.blueprint.spec.kubernetes.download_networks, known)
+        addresses = [written.package_index or PYPI, *([written.proxy] if written.proxy else [])]
+        known = (None if isinstance(each, SecretReference) else each for each in addresses)
+        return network.Outside(self.blueprint.spec.kubernetes.outside_networks, tuple(known))
 
     def _connect(self) -> pulumi.ProviderResource:
         spec = self.blueprint.spec.kubernetes

@@ -21,14 +21,39 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Calls:
-    """What runs once, and the ports that it connects to: service → port."""
+    """What runs once, the ports that it connects to (service → port), and addresses outside of the platform."""
 
     name: str
     to: Mapping[str, int]
+    outside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outside:
+    """How what is outside of the platform is reached: policies know no names, so they open networks.
+
+    Args:
+        networks: Those that the spec names; all but private ones where it names none.
+        indexes: Addresses of the package index and the proxy; None where one is kept secret.
+    """
+
+    networks: tuple[str, ...]
+    indexes: tuple[str | None, ...]
+
+    def rule(self, addresses: Iterable[str | None]) -> dict[str, Any]:
+        """Return the egress rule to ``addresses``: their ports, and any port where one is kept secret."""
+        named: list[dict[str, Any]] = [{"cidr": network} for network in self.networks]
+        blocks = named or [{"cidr": ANYWHERE, "except": list(PRIVATE)}]
+        rule: dict[str, Any] = {"to": [{"ipBlock": block} for block in blocks]}
+        known = set(addresses)
+        if None in known:
+            return rule
+        ports = sorted({_port(address) for address in known if address})
+        return {**rule, "ports": [port for number in ports for port in _tcp(number)]}
 
 
 def policies(
-    workloads: Sequence[Workload], listeners: Iterable[Listener], calls: Sequence[Calls], downloads: dict[str, Any]
+    workloads: Sequence[Workload], listeners: Iterable[Listener], calls: Sequence[Calls], outside: Outside
 ) -> dict[str, dict[str, Any]]:
     """Return the ``spec`` of every policy by its name.
 
@@ -36,7 +61,7 @@ def policies(
         workloads: Everything that is kept running.
         listeners: Its ports that are not public, with who connects to them.
         calls: What runs once.
-        downloads: The rule by which what installs packages comes to the index; see `download_rule`.
+        outside: How what is outside of the platform is reached.
     """
     edges = {
         (caller, each.service, each.port) for each in listeners for caller in each.callers if caller != each.service
@@ -44,31 +69,18 @@ def policies(
     edges |= {(call.name, service, port) for call in calls for service, port in call.to.items()}
     public = [(workload.name, port.number) for workload in workloads for port in workload.ports if port.public]
     found = {"default-deny": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}, "everybody": _everybody(public)}
-    loading = {workload.name for workload in workloads if workload.downloads}
+    leaving: dict[str, tuple[str | None, ...]] = {call.name: call.outside for call in calls}
+    leaving |= {each.name: (*each.outside, *(outside.indexes if each.downloads else ())) for each in workloads}
     for name in sorted({*(workload.name for workload in workloads), *(call.name for call in calls)}):
         ingress = [
             *({"ports": _tcp(port)} for service, port in public if service == name),
             *_rules("from", ((caller, port) for caller, service, port in edges if service == name)),
         ]
         egress = _rules("to", ((service, port) for caller, service, port in edges if caller == name))
-        found[name] = _policy(name, ingress, [*egress, *([downloads] if name in loading else [])])
+        if leaving[name]:
+            egress.append(outside.rule(leaving[name]))
+        found[name] = _policy(name, ingress, egress)
     return found
-
-
-def download_rule(networks: Sequence[str], addresses: Sequence[str | None]) -> dict[str, Any]:
-    """Return the egress rule of what installs packages: policies know no names, so it opens networks.
-
-    Args:
-        networks: Those that the spec names; all but private ones where it names none.
-        addresses: Of the package index and the proxy; None where one is kept secret.
-    """
-    named: list[dict[str, Any]] = [{"cidr": network} for network in networks]
-    blocks = named or [{"cidr": ANYWHERE, "except": list(PRIVATE)}]
-    rule: dict[str, Any] = {"to": [{"ipBlock": block} for block in blocks]}
-    if None in addresses:
-        return rule
-    ports = {_port(address) for address in addresses if address} | {PORTS["https"]}
-    return {**rule, "ports": [port for number in sorted(ports) for port in _tcp(number)]}
 
 
 def _everybody(public: Iterable[tuple[str, int]]) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class KubernetesTarget(Target):
             to: The ports that it connects to: service → port.
             user_id: Whom it runs as.
         """
-        self._cluster.calls.append(Calls(workload.name, to))
+        self._cluster.calls.append(Calls(workload.name, to, workload.outside))
         pod, made = self._pod(workload, parent, user_id)
         spec = {"backoffLimit": 10, "template": pod.job_template()}
         document = self._document("batch/v1", "Job", workload.name, pod.labels, spec=spec)
