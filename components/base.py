@@ -76,6 +76,10 @@ class SlotOutputs:
         """Accounts of people, by service name."""
         return {}
 
+    def public_keys(self) -> Mapping[str, pulumi.Input[str]]:
+        """Lines for the ``authorized_keys`` of machines that aren't the platform's, by service name."""
+        return {}
+
 
 def ports_of(url: str) -> tuple[int, ...]:
     """Return the port that an address names, if it names one."""

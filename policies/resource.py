@@ -73,8 +73,16 @@ class Resource:
     @cached_property
     def host(self) -> str:
         """The name of the host that it is on; empty where that isn't known."""
+        return self._of_host("name")
+
+    @property
+    def address(self) -> str:
+        """The address of that host; empty where that isn't known."""
+        return self._of_host("address")
+
+    def _of_host(self, about: str) -> str:
         held = self.properties.get("host")
-        return Value(None if held is UNKNOWN else held, "host").parsed()["name"].text
+        return Value(None if held is UNKNOWN else held, "host").parsed()[about].text
 
     def variable(self, name: str) -> Value:
         """Return a variable of the service's environment, plain or secret."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from policies.setting import Setting
 
+GENERATED = ("terrace:Password", "terrace:CertificateAuthority", "terrace:SshKey")
 ALERT = re.compile(r"^\s*- alert: (\w+)", re.MULTILINE)
 
 
@@ -84,7 +85,7 @@ class Stack:
     @cached_property
     def generated(self) -> frozenset[str]:
         """Every password and key that the program makes."""
-        made = self.having(lambda each: each.kind in ("terrace:Password", "terrace:CertificateAuthority"))
+        made = self.having(lambda each: each.kind in GENERATED)
         held = (each.properties.get(name) for each in made for name in ("value", "key"))
         return frozenset(text for text in held if isinstance(text, str) and text)
 

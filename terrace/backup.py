@@ -36,7 +36,8 @@ class Request:
     """Which backup to bring back.
 
     Args:
-        place: A folder with backups; None for the platform's own place.
+        place: A folder with backups, ``user@address:/folder`` where the platform's own place is on that machine; None
+            for the platform's own place.
         snapshot: A backup's id, or the beginning of it; None for the last one.
         password: What opens the backups; None for the platform's own password.
         since: The time of another host's backup that it is to fit: the first one after that, or the last one.

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from terrace import config, doctor, remote, resolve, status
+from terrace import config, doctor, ports, remote, resolve, status
 from terrace.doctor import Check, Needs
 from terrace.errors import InputError, OperationError, TerraceError
 from terrace.hosts import Host
@@ -72,16 +72,15 @@ def checks(root: Path, env: str) -> tuple[Check, ...]:
             fix="look at the cluster: kubectl get pods,events",
         )
     if len(hosts) == 1 and hosts[0].is_here:
-        return (*doctor.examine(needs), *_shared_ports(root, env, needs.ports))
+        return (*doctor.examine(needs), *_shared_ports(root, env, needs.ports), *_machines(hosts[0], blueprint))
     share = replace(needs, disk_gb=needs.disk_gb / len(hosts), memory_gb=needs.memory_gb / len(hosts))
 
     def ask(host: Host) -> list[Check]:
         ports = {
             name: port for name, port in needs.ports.items() if blueprint.places[name.partition(".")[0]] == host.name
         }
-        return _lacks(
-            host, replace(share, ports=ports, encrypted=host.configure.encrypted_data is not None), _proxy(blueprint)
-        )
+        wanted = replace(share, ports=ports, encrypted=host.configure.encrypted_data is not None)
+        return _lacks(host, wanted, blueprint)
 
     with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
         return tuple(check for found in pool.map(ask, hosts) for check in found)
@@ -100,18 +99,30 @@ def _shared_ports(root: Path, env: str, ports: Mapping[str, int]) -> Iterator[Ch
             yield Check("ports", False, f"{len(shared)} of them are also those of {other}", fix, necessary=False)
 
 
-def _lacks(host: Host, needs: Needs, proxy: str) -> list[Check]:
+def _lacks(host: Host, needs: Needs, blueprint: Blueprint) -> list[Check]:
     if host.is_here:
-        return list(doctor.examine(needs))
+        return [*doctor.examine(needs), *_machines(host, blueprint)]
     try:
         function = "terrace.doctor.examine_host"
         answers = remote.call(
-            host.document(), function, asdict(needs), proxy, needs=("terrace.at_rest", "terrace.ports")
+            host.document(), function, asdict(needs), _proxy(blueprint), needs=("terrace.at_rest", "terrace.ports")
         )
+        answers += map(asdict, _machines(host, blueprint))
     except OperationError as error:
         return [Check(host.name, False, _said(error), error.fix or "")]
     found = [Check(**{**answer, "name": f"{host.name}: {answer['name']}"}) for answer in answers]
     return [Check(host.name, True, f"{host.address} lets {host.user} in"), *found]
+
+
+def _machines(host: Host, blueprint: Blueprint) -> Iterator[Check]:
+    """Yield whether the host reaches the machines beyond the platform that the spec names."""
+    for option, (address, port) in blueprint.machines.items():
+        if host.is_here:
+            said = ports.unreachable(address, port)
+        else:
+            said = remote.call(host.document(), "terrace.ports.unreachable", address, port)
+        found = f"{address}, port {port}, " + (f"can't be reached: {said}" if said else "answers")
+        yield Check(option, not said, found, "see whether it runs, its address, and the network" if said else "")
 
 
 def _proxy(blueprint: Blueprint) -> str:

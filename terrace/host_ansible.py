@@ -63,11 +63,14 @@ def is_converged(task: Task) -> bool:
 def is_up(task: Task) -> bool:
     """Return False where what the role keeps running is seen to be down: its supervisor, or the port of its probe.
 
-    Only looks where that costs nothing, at the kernel's list of the host's sockets.
+    A service whose certificate has expired is down as well: what renews it doesn't run. Only looks where that costs
+    nothing, at the kernel's list of the host's sockets.
     """
     facts = look(task.host, task.environment)
     if task.role == "base":
         return bool(facts["supervised"])
+    if task.role == "service" and task.instance in facts["expired"]:
+        return False
     port = (task.variables.get("service_probe") or {}).get("port")
     return port is None or int(port) in facts["ports"]
 

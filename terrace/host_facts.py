@@ -1,10 +1,16 @@
 """What a host itself says of an environment: what is converged, listens, is supervised, and of which versions data is.
 
+And of which services the certificate has expired.
+
 It is also run on other hosts, without the rest of Terrace: it needs nothing but Python itself.
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +21,33 @@ SUPERVISORS = Path("/run/terrace")  # not there after a reboot
 SOCKETS = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LISTENING = "0A"
 SUFFIX = ".converged"
+PAGE = "tls/metrics/certificates"  # components/gateway/programs/certificates.py writes it
+END = re.compile(r'\{certificate="server"\} (\d+)$', re.MULTILINE)
 
 
 def look(environment: str) -> dict[str, Any]:
     """Return what the host says.
 
-    These are ``marks`` {role and instance: digest}, ``ports`` that are listened on, whether it is ``supervised``, and
-    ``versions`` {service: the version that its data is of}. ``marks`` is None for a user who may not read them. Ports
-    count where a service listens, on loopback or everywhere.
+    These are ``marks`` {role and instance: digest}, ``ports`` that are listened on, whether it is ``supervised``,
+    ``versions`` {service: the version that its data is of}, and ``expired``: services whose certificate is. ``marks``
+    is None for a user who may not read them, who finds nothing expired either. Ports count where a service listens, on
+    loopback or everywhere.
     """
     return {
         "marks": _marks(environment),
         "ports": sorted(_listening()),
         "supervised": _supervised(environment),
         "versions": _versions(environment),
+        "expired": sorted(_expired(environment)),
     }
+
+
+def _expired(environment: str) -> Iterator[str]:
+    for page in (DATA / environment).glob(f"*/{PAGE}"):
+        with contextlib.suppress(OSError):
+            end = END.search(page.read_text(encoding="utf-8"))
+            if end and int(end[1]) <= time.time():
+                yield page.relative_to(DATA / environment).parts[0]
 
 
 def _versions(environment: str) -> dict[str, str]:

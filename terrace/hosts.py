@@ -46,6 +46,7 @@ def _host_key(value: str) -> str:
 
 HostKey = Annotated[str, AfterValidator(_host_key)]
 # What begins with a dash would be an option to ssh.
+SshAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$", description="Name or IP address.")]
 User = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$", description="The account; root, or one with sudo.")]
 KeyFile = Annotated[str, Field(pattern=r"^[/~][^\n\"%]*$")]
 
@@ -53,7 +54,7 @@ KeyFile = Annotated[str, Field(pattern=r"^[/~][^\n\"%]*$")]
 class Bastion(Model):
     """A machine that a host is reached through."""
 
-    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$", description="Name or IP address.")]
+    address: SshAddress
     port: int = Field(22, ge=1, le=65535, description="TCP port of its SSH server.")
     user: User
     host_key: HostKey = Field(description="Its public key, «type base64»; no other is accepted.")

@@ -26,6 +26,7 @@ class Platform(pulumi.ComponentResource):
         endpoints: Addresses by service name.
         connection: Environment variables that connect a project to the platform; a secret.
         credentials: Accounts of people by service name; a secret.
+        public_keys: What other machines' ``authorized_keys`` need, by service name; empty where nothing does.
         services: What runs, with where its health can be seen.
         people: Passwords of the team's people by account name; a secret.
         targets: What it runs on.
@@ -45,6 +46,7 @@ class Platform(pulumi.ComponentResource):
         self.endpoints = self._merged("endpoints")
         self.connection = pulumi.Output.secret({**self.targets.facts, **self._merged("connection")})
         self.credentials = pulumi.Output.secret(self._merged("credentials"))
+        self.public_keys = self._merged("public_keys")
         self.people = pulumi.Output.secret({person.user: person.password for person in self._people})
         self.services = self.targets.listed()
         self.register_outputs({"endpoints": self.endpoints})
@@ -90,6 +92,7 @@ def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source |
     Outputs: ``tier`` and ``target`` (plain), ``flavors`` {slot: flavor}, ``source`` {commit, dirty, digest} where it is
     given, ``endpoints`` {name: URL}, ``services`` [{slot, flavor, name, url, probe_url, probe_port}], and the secrets
     ``connection`` {variable: value}, ``credentials`` {name: {user, password}}, and ``people`` {name: password}.
+    Where other machines have to let a service in, ``public_keys`` {name: line of ``authorized_keys``}.
     On hosts also the secret ``inventory`` (Ansible's YAML inventory as data). Where there are hosts beside this
     machine, also ``hosts`` (how each is reached; keys stay in their files) and ``certificate`` (that of the
     environment's authority), and each service has a ``host``. On Kubernetes also ``certificate`` and ``cluster``
@@ -106,6 +109,8 @@ def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source |
     pulumi.export("connection", platform.connection)
     pulumi.export("credentials", platform.credentials)
     pulumi.export("people", platform.people)
+    if platform.public_keys:
+        pulumi.export("public_keys", platform.public_keys)
     for name, value in platform.targets.exports().items():
         pulumi.export(name, value)
     return platform

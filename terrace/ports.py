@@ -1,13 +1,15 @@
-"""Finds who listens on a TCP port of this machine, as Linux tells every user."""
+"""Finds who listens on a TCP port of this machine, as Linux tells every user, and whether another machine's answers."""
 
 from __future__ import annotations
 
 import pwd
+import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 LISTENING = "0A"  # the state of a listening socket in /proc/net/tcp
+CONNECT_SECONDS = 10
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
@@ -31,6 +33,15 @@ def listeners(wanted: Iterable[int]) -> dict[int, Holder]:
     """Return who listens on each of the ``wanted`` ports; free ports are left out."""
     numbers = set(wanted)
     return {port: Holder(_user(uid), _process(inode)) for port, uid, inode in _sockets() if port in numbers}
+
+
+def unreachable(address: str, port: int) -> str:
+    """Return why nothing answers at a port of another machine; empty where something does."""
+    try:
+        socket.create_connection((address, port), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def _sockets() -> Iterator[tuple[int, int, str]]:

@@ -93,6 +93,12 @@ class Blueprint:
         return (*own, *(folder for folder in named if folder))
 
     @property
+    def machines(self) -> Mapping[str, tuple[str, int]]:
+        """Dotted path of each option that is a machine beyond the platform → its address and port."""
+        options = ((f"{slot}.{name}", value) for slot, spec in self.slots.items() for name, value in spec)
+        return {path: (value.address, value.port) for path, value in options if hasattr(value, "address")}
+
+    @property
     def members(self) -> tuple[Member, ...]:
         """Everybody on the team, with what they may do in the slots that are there."""
         return members(self.spec.team, self.slots)

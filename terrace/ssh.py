@@ -22,6 +22,7 @@ CONNECT_SECONDS = 10
 UNREACHABLE = 255  # ssh's own exit code; any other is the command's
 MOST_CHARACTERS = 2000  # of what ssh said
 BASTION = "{host}.bastion"  # no host's name has a dot
+# For one machine in ssh's configuration: its known key is all that counts, and nobody is asked for anything.
 OPTIONS = f"""\
   GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes

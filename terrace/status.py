@@ -6,9 +6,11 @@ The portal takes this file along, without the rest of Terrace: it needs nothing 
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 import struct
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 3.0
 POSTGRES_PROTOCOL = 0x00030000
+CERTIFICATES = "/certificates"  # the page of a link that says when its certificates end
+ENDS = re.compile(r'\{certificate="(\w+)"\} (\d+)$', re.MULTILINE)
+NOT_YET, EXPIRED = 9, 10  # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def probe(env: str, services: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
 def _probe_all(env: str, services: Sequence[Mapping[str, Any]], ca_file: Path | None) -> tuple[Health, ...]:
     context = _trust(ca_file or Path(f"/etc/terrace/{env}/ca.crt"))
     with ThreadPoolExecutor(max_workers=max(1, len(services))) as pool:
-        return tuple(pool.map(lambda service: _examine(service, context), services))
+        return tuple(pool.map(lambda service: _examine(env, service, context), services))
 
 
 def _deployed(source: Mapping[str, Any] | None) -> Source | None:
@@ -108,7 +113,7 @@ def _deployed(source: Mapping[str, Any] | None) -> Source | None:
     return Source(**source)
 
 
-def _examine(service: Mapping[str, Any], context: ssl.SSLContext) -> Health:
+def _examine(env: str, service: Mapping[str, Any], context: ssl.SSLContext) -> Health:
     url = service.get("probe_url")
     try:
         detail = _probe(str(url), context) if url else _connect(int(service["probe_port"]))
@@ -117,7 +122,7 @@ def _examine(service: Mapping[str, Any], context: ssl.SSLContext) -> Health:
         error.close()
         detail, healthy = f"HTTP {error.code}", False
     except (OSError, http.client.HTTPException) as error:
-        detail, healthy = _reason(error), False
+        detail, healthy = _of_certificate(env, service, error, context) or _reason(error), False
     return Health(
         str(service["slot"]), str(service["flavor"]), str(service["name"]), str(service["url"]), healthy, detail
     )
@@ -127,19 +132,64 @@ def _trust(ca_file: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file) if ca_file.is_file() else None)
 
 
-def _get(url: str, context: ssl.SSLContext) -> str:
-    """Return what the answer to a GET of ``url`` was; an answer of 400 or more is an ``HTTPError``."""
+def _get(url: str, context: ssl.SSLContext) -> tuple[int, str]:
+    """Return the status and the text of the answer to a GET of ``url``; one of 400 or more is an ``HTTPError``."""
     if not url.startswith(("http://", "https://")):
         raise OSError(f"{url} is no HTTP address")
     direct = urllib.request.ProxyHandler({})  # the services are on this host; a proxy has no business here
     opener = urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context))
     with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
-        return f"HTTP {answer.status}"
+        return answer.status, answer.read().decode(errors="replace")
 
 
 def _probe(url: str, context: ssl.SSLContext) -> str:
     address = urllib.parse.urlsplit(url)
-    return _greet_postgres(address.port or 5432) if address.scheme == "postgresql" else _get(url, context)
+    if address.scheme == "postgresql":
+        return _greet_postgres(address.port or 5432)
+    status, text = _get(url, context)
+    return _look_at_certificates(text) if address.path == CERTIFICATES else f"HTTP {status}"
+
+
+class _Expired(OSError):
+    """The certificate of a link's authority, or its own, has expired: the other hosts don't speak to it."""
+
+    def __init__(self, *, authority: bool) -> None:
+        super().__init__("expired")
+        self.authority = authority
+
+
+def _look_at_certificates(page: str) -> str:
+    """Return until when a link's certificate is valid."""
+    ends = {name: int(end) for name, end in ENDS.findall(page)}
+    for name, end in sorted(ends.items()):  # the authority first: nothing is renewed without it
+        if end <= time.time():
+            raise _Expired(authority=name == "authority")
+    return f"certificate valid until {time.strftime('%Y-%m-%d', time.gmtime(ends['server']))}"
+
+
+def _of_certificate(env: str, service: Mapping[str, Any], error: Exception, context: ssl.SSLContext) -> str:
+    """Return what is to be done about the certificate that is at fault; nothing where none is."""
+    code = refused_certificate(error)
+    if code == NOT_YET:
+        return "its certificate isn't valid yet: is this machine's clock right?"
+    if code != EXPIRED and not isinstance(error, _Expired):
+        return ""
+    if not (error.authority if isinstance(error, _Expired) else _authority_has_expired(context)):
+        return f"its certificate has expired, and is refused; renew it: terrace up {env}"
+    name = str(service["name"])
+    whose = name.replace("link", "authority", 1) if service["slot"] == "link" else "authority"
+    return f"its authority has expired, and is refused; make another: terrace up {env} --replace platform/{whose}"
+
+
+def _authority_has_expired(context: ssl.SSLContext) -> bool:
+    ends = [ssl.cert_time_to_seconds(str(known["notAfter"])) for known in context.get_ca_certs()]
+    return any(end <= time.time() for end in ends)
+
+
+def refused_certificate(error: Exception) -> int:
+    """Return OpenSSL's number for why the certificate of who answered is refused; 0 where that isn't the error."""
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return cause.verify_code if isinstance(cause, ssl.SSLCertVerificationError) else 0
 
 
 def _greet_postgres(port: int) -> str:

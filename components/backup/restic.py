@@ -1,10 +1,10 @@
-"""Backups by restic: encrypted, deduplicated, and checked, in a folder at another place.
+"""Backups by restic: encrypted, deduplicated, and checked, in a folder of this machine or, by SSH, of another.
 
 Provides a backup every night and on demand: dumps of all databases, the folders of services and artifacts, and the
 configuration with the environment's CA; with retention, a check of the whole repository, metrics, and a restore that
 replaces data at once or not at all (``terrace backup``, ``terrace restore``). Leaves out metrics of the past, what
-services make anew by themselves, Pulumi's state, which lies at its own backend, and places behind a network, which
-can be mounted. Where there are several hosts, each saves what lies on it, those beside the databases' a little later.
+services make anew by themselves, and Pulumi's state, which lies at its own backend. Where there are several hosts, each
+saves what lies on it, those beside the databases' a little later.
 
 Upstream: https://restic.readthedocs.io/, written for restic 0.14 to 0.16 as Debian and Ubuntu ship them.
 """
@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+import pulumi
+from pydantic import Discriminator, Field, Tag
 
 from components.backup import BackupOutputs
+from components.backup.parts.ssh_place import SshPlace, Way
 from components.base import Account, Component, FlavorSpec, Inputs
 from components.database import DatabaseOutputs, Server
 from components.programs import program_files
 from terrace.edges import HOST_BACKUP, name_among_all
 from terrace.password import Password
 from terrace.spec_base import AbsolutePath
+from terrace.ssh_key import SshKey
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
 from terrace.workload import Artifact, Metrics, Port, Probe, Process, SetupStep, Workload
@@ -32,13 +35,20 @@ NAME = "backup"
 LATER_MINUTES = 10  # a row's files on another host are saved after the row, unless the dumps take longer
 
 
+def _kind(value: Any) -> str:
+    return "<machine>" if isinstance(value, (dict, SshPlace)) else "<folder>"
+
+
 class ResticSpec(FlavorSpec):
     """Options of the backups."""
 
     flavor: Literal["restic"] = "restic"
-    place: AbsolutePath = Field(
+    place: Annotated[
+        Annotated[AbsolutePath, Tag("<folder>")] | Annotated[SshPlace, Tag("<machine>")], Discriminator(_kind)
+    ] = Field(
         "/var/backups/terrace",
-        description="The folder that backups are kept in: a disk of its own, or one of another machine, mounted here.",
+        description="The folder that backups are kept in, on a disk of its own; or one of another machine, by SSH: "
+        "`{address, user, host_key, path}`, and `port`.",
     )
     at: str = Field(
         "02:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="When the nightly backup starts, in local time."
@@ -70,31 +80,43 @@ class Restic(Component[ResticSpec, BackupOutputs]):
         target = self.on(HostTarget)
         server = inputs.of("database", DatabaseOutputs).server
         account = Account(NAME, Password("backup-repository", self).value)
-        place = target.role("backup_place", NAME, _place(spec, NAME, target.environment), parent=self)
-        workload = _workload(spec, _with_databases(spec, target.environment, server), account)
-        target.run(workload, self, after=[place, server.resource])
+        way = self._way(spec.place, target.environment)
+        place = self._folder(spec.place, NAME, target.environment, target, f"{NAME}-backup_place")
+        workload = _workload(spec, _with_databases(spec, target.environment, server), account, way)
+        target.run(workload, self, after=[*place, server.resource])
         probe = target.address(workload, "http") + "/health"
-        target.services.append(Service("backup", spec.flavor, NAME, f"file://{spec.place}", probe, spec.port))
+        target.services.append(Service("backup", spec.flavor, NAME, _url(spec.place), probe, spec.port))
         for other in target.others:
-            self._save_files(spec, other, account)
-        return BackupOutputs(account)
+            self._save_files(spec, other, account, way)
+        return BackupOutputs(account, {NAME: way.line} if way else {})
 
-    def _save_files(self, spec: ResticSpec, host: HostTarget, account: Account) -> None:
+    def _way(self, place: str | SshPlace, environment: str) -> Way | None:
+        """Make the key that all hosts get to another machine's folder with."""
+        return Way(place, SshKey("backup-key", self), environment) if isinstance(place, SshPlace) else None
+
+    def _save_files(self, spec: ResticSpec, host: HostTarget, account: Account, way: Way | None) -> None:
         """Have a host beside the databases' save what lies on it."""
         name, port = name_among_all(HOST_BACKUP, host.host.name), host.own_port(NAME)
         folder = f"{host.environment}.{host.host.name}"
-        place = host.role(
-            "backup_place", HOST_BACKUP, _place(spec, HOST_BACKUP, folder), parent=self, name=f"{name}-backup_place"
-        )
+        place = self._folder(spec.place, HOST_BACKUP, folder, host, f"{name}-backup_place")
         variables = _without_databases(spec, host.environment, host.host.name, port)
-        workload = _workload(spec, variables, account)
+        workload = _workload(spec, variables, account, way)
         probe = host.address(workload, "http") + "/health"
-        service = Service("backup", spec.flavor, name, f"file://{spec.place}", probe, port, host.host.name)
-        host.run_as(service, workload, self, after=[place])
+        service = Service("backup", spec.flavor, name, _url(spec.place), probe, port, host.host.name)
+        host.run_as(service, workload, self, after=place)
+
+    def _folder(
+        self, place: str | SshPlace, owner: str, folder: str, host: HostTarget, name: str
+    ) -> list[pulumi.Resource]:
+        """Make a host's folder in the place; one on another machine the agent makes itself."""
+        if isinstance(place, SshPlace):
+            return []
+        variables = {"backup_place_path": place, "backup_place_owner": owner, "backup_place_folder": folder}
+        return [host.role("backup_place", owner, variables, parent=self, name=name)]
 
 
-def _place(spec: ResticSpec, owner: str, folder: str) -> dict[str, str]:
-    return {"backup_place_path": spec.place, "backup_place_owner": owner, "backup_place_folder": folder}
+def _url(place: str | SshPlace) -> str:
+    return place.url if isinstance(place, SshPlace) else f"file://{place}"
 
 
 def _with_databases(spec: ResticSpec, environment: str, server: Server) -> dict[str, str]:
@@ -128,22 +150,23 @@ def _later(at: str) -> str:
     return f"{hours % 24:02}:{minutes:02}"
 
 
-def _workload(spec: ResticSpec, variables: Mapping[str, str], account: Account) -> Workload:
+def _workload(spec: ResticSpec, variables: Mapping[str, str], account: Account, way: Way | None) -> Workload:
     agent = ("/usr/bin/python3", "-m", "backup_agent")
     keep = {"last": spec.keep_last, "daily": spec.keep_daily, "weekly": spec.keep_weekly}
     client = ("postgresql-client",) if "BACKUP_SOCKET" in variables else ()
     return Workload(
         name=variables["BACKUP_SERVICE"],
-        artifact=Artifact(packages=("restic", *client)),
+        artifact=Artifact(packages=("restic", *client, *(way.packages if way else ()))),
         setup=(SetupStep("repository", (*agent, "init")),),
         processes=(Process("server", (*agent, "serve"), spec.memory_mb),),
         ports=(Port("http", int(variables["BACKUP_PORT"])),),
-        files=program_files("backup", "backup_agent"),
+        files=(*program_files("backup", "backup_agent"), *(way.files if way else ())),
         environment={
             "PYTHONPATH": "$(CONFIG)",
             "BACKUP_DATA": "$(DATA)",
             "BACKUP_KEEP": json.dumps(keep),
             **variables,
+            **(way.variables if way else {}),
         },
         secrets={"BACKUP_PASSWORD": account.password},
         probe=Probe("http", "/health", timeout_seconds=30),

@@ -24,18 +24,34 @@ from components.templates import render
 from terrace.targets.base import Service, Target
 from terrace.targets.host import HostTarget
 from terrace.targets.kubernetes.target import KubernetesTarget
-from terrace.workload import Artifact, File, Metrics, Need, Port, Probe, Process, Route, SetupStep, Workload
+from terrace.workload import Act, Artifact, File, Metrics, Need, Port, Probe, Process, Route, SetupStep, Workload
 
 RULES = Path(__file__).parent / "rules.yaml"
+METRICS_PATH, ALERTS_PATH = "/prometheus/", "/alertmanager/"
 ALERTS = "alertmanager"  # its image
 SCRAPES = "scrapes.json"
 PROBE = Probe("prometheus", "/prometheus/-/ready")
+METRICS = (Metrics("prometheus", "/prometheus/metrics"), Metrics("alertmanager", "/alertmanager/metrics"))
 ROUTES = (
     # Prometheus answers queries by POST too; what changes it is switched off.
-    Route("/prometheus/", "prometheus", "gateway", "monitoring", needs=(Need("read"),), keep_path=True),
-    Route("/alertmanager/", "alertmanager", "gateway", "monitoring", keep_path=True),
+    Route(
+        METRICS_PATH,
+        "prometheus",
+        "gateway",
+        "monitoring",
+        (Need("read"),),
+        keep_path=True,
+        acts=(Act(f"POST {METRICS_PATH}.*", "read"),),
+    ),
+    Route(
+        ALERTS_PATH,
+        "alertmanager",
+        "gateway",
+        "monitoring",
+        keep_path=True,
+        acts=(Act(f"(?:POST|DELETE) {ALERTS_PATH}(api/v2/silences?.*)", "silence_alert"),),
+    ),
 )
-METRICS = (Metrics("prometheus", "/prometheus/metrics"), Metrics("alertmanager", "/alertmanager/metrics"))
 
 
 class PrometheusSpec(FlavorSpec):
@@ -61,7 +77,7 @@ class Prometheus(Component[PrometheusSpec, MonitoringOutputs]):
     def build(self, spec: PrometheusSpec, inputs: Inputs) -> MonitoringOutputs:
         """Run the three; services bring their scrape targets themselves."""
         gateway = inputs.of("gateway", GatewayOutputs)
-        outputs = MonitoringOutputs(f"{gateway.url}/prometheus/", f"{gateway.url}/alertmanager/")
+        outputs = MonitoringOutputs(gateway.url + METRICS_PATH, gateway.url + ALERTS_PATH)
         workload = self._workload(spec, outputs)
         self.target.run(workload, self)
         host = self.target.host_of(workload.name)

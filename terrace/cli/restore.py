@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 PASSWORD = "TERRACE_BACKUP_PASSWORD"  # noqa: S105  # the variable's name
 
 Place = Annotated[
-    Path | None, typer.Option("--from", metavar="PLACE", help="A folder with backups. [default: the platform's own]")
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="PLACE",
+        help="A folder with backups, or USER@ADDRESS:/FOLDER on the machine of the platform's own place. "
+        "[default: the platform's own]",
+    ),
 ]
 
 PasswordFile = Annotated[
@@ -59,7 +66,7 @@ def restore(
 
     session = operations.open_session(env, project, engine, as_json=as_json, runs_program=True)
     found = library.Backups.of(env, session.outputs(), host)
-    request = library.Request(str(place.resolve()) if place else None, snapshot, _password(password_file))
+    request = library.Request(_whole(place) if place else None, snapshot, _password(password_file))
     plan = found.plan(request)
     if host and plan["databases"]:
         raise InputError(f"{host} has the databases, which services of other hosts use", fix="leave --host out")
@@ -90,6 +97,11 @@ def _carry_out(session: Session, backups: Backups, request: Request, plan: Mappi
         print_table(found)
     if not found.healthy:
         raise typer.Exit(FAILED)
+
+
+def _whole(place: str) -> str:
+    """Return a folder of this machine as a whole path; one of another machine is whole already."""
+    return place if re.match(r"[\w.-]+@[\w.-]+:/", place) else str(Path(place).resolve())
 
 
 def _password(file: Path | None) -> str | None:

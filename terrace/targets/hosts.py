@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 
 from components import link as links
-from terrace import backup, edges, placement, upgrades
+from terrace import backup, edges, placement, status, upgrades
 from terrace.certificates import CertificateAuthority
 from terrace.edges import Node
 from terrace.facts import project_facts
@@ -158,7 +158,7 @@ class Hosts(Targets):
 
     def _run(self, link: links.Link, target: HostTarget, parent: pulumi.Resource) -> None:
         host, port = target.host, link.status_port
-        probe = f"http://127.0.0.1:{port}/status"
+        probe = f"http://127.0.0.1:{port}{status.CERTIFICATES}"  # without them it takes no connection
         url = f"ssh://{host.address}" if not host.is_here else f"https://{host.address}"
         name = edges.name_among_all(edges.LINK, host.name)
         target.link(Service(edges.LINK, links.FLAVOR, name, url, probe, port, host.name), link.workload(), parent)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from components.backup.programs.backup_agent import inventory, job, restic, services
+from components.backup.programs.backup_agent.places import Place
 from components.backup.programs.backup_agent.settings import Settings
 
 # A repository is a folder: `config` holds the passwords, `snapshots/<id>` a record and a copy of the files.
@@ -48,6 +49,8 @@ elif command == "backup":
     print(json.dumps(dict(message_type="summary", snapshot_id=name, total_bytes_processed=5, data_added=3)))
 elif command == "forget":
     for record in records[:-int(options["keep-last"])]: shutil.rmtree(snapshots / record["id"])
+elif command == "stats":
+    print(json.dumps(dict(total_size=7)))
 elif command == "snapshots":
     print(json.dumps(records or None))
 elif command == "ls":
@@ -103,7 +106,7 @@ class World:
         self.size.write_text("{}")
         self._programs(root / "bin", monkeypatch)
         self.settings = self.other_settings()
-        for folder in (self.databases, self.settings.place, self.settings.data, self.settings.manifests):
+        for folder in (self.databases, self.settings.place.path, self.settings.data, self.settings.manifests):
             folder.mkdir(parents=True)
         for name in ("mlflow", "feast"):
             (self.databases / name).write_text(f"rows of {name}")
@@ -183,8 +186,20 @@ def damaged(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
+def front_of(world: World, place: Place) -> Settings:
+    """Return another host's agent; it keeps what the world's does, and nothing that is the databases' host's alone."""
+    for name in ("service-postgres", "service-backup"):
+        (world.settings.manifests / f"{name}.json").unlink()
+    about = {"host": "front", "service": "host-backup", "socket": "", "database_service": ""}
+    data = world.root / "data" / "host-backup"
+    data.mkdir()
+    settings = world.other_settings(**about, place=place, data=data)
+    job.initialise(settings)
+    return settings
+
+
 def inventory_of(world: World) -> inventory.Inventory:
     """Return the inventory of the last backup in the world."""
-    (last, *_) = sorted(world.settings.place.glob("*/snapshots/*"), reverse=True)
+    (last, *_) = sorted(world.settings.place.path.glob("*/snapshots/*"), reverse=True)
     text = Path(f"{last}/files{world.settings.staging}/inventory.json").read_text()
     return inventory.Inventory.from_json(text)

@@ -152,6 +152,10 @@ def test_tampering_shows_at_the_next_look_and_what_is_due_is_verified(
     monkeypatch.setattr(watching.time, "time", lambda: 4e9)
     running.watch.look()
     assert "terrace_audit_verified 1.0" in running.watch.page()
+    monkeypatch.setattr(running.store, "verify", lambda: ["something"])
+    monkeypatch.setattr(watching.time, "time", lambda: 3e9)
+    running.watch.look()
+    assert "terrace_audit_verified 0.0" in running.watch.page(), "nobody knows for how long the clock was ahead"
 
 
 def test_files_that_are_gone_end_no_watching(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

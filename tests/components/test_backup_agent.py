@@ -6,13 +6,15 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from components.backup.programs.backup_agent import __main__ as command_line
-from components.backup.programs.backup_agent import job
+from components.backup.programs.backup_agent import job, service
 from components.backup.programs.backup_agent.errors import AgentError
+from components.backup.programs.backup_agent.places import Place
 from components.backup.programs.backup_agent.records import Records
 from tests.components.backup_world import World, inventory_of
 
@@ -36,7 +38,7 @@ def test_a_backup_holds_dumps_folders_and_configuration(world: World) -> None:
     job.initialise(world.settings)
     steps: list[str] = []
     made = job.back_up(world.settings, lambda step, percent=None: steps.append(step))
-    (snapshot,) = world.settings.place.glob("*/snapshots/*/files")
+    (snapshot,) = world.settings.place.path.glob("*/snapshots/*/files")
     assert Path(f"{snapshot}{world.settings.staging}/mlflow.dump").read_text() == "rows of mlflow"
     assert Path(f"{snapshot}{world.timer}/file").is_file()
     assert not Path(f"{snapshot}{world.timer}/cache").exists()
@@ -81,13 +83,13 @@ def test_what_fails_is_told_and_noted(world: World, program: str, what: str) -> 
 
 def test_a_place_that_is_gone_is_named_and_never_made_anew(world: World) -> None:
     job.initialise(world.settings)
-    world.settings.place.rename(world.root / "away")
+    world.settings.place.path.rename(world.root / "away")
     error = _failure(world)
     assert "there is no backup repository in" in error.what
     assert "isn't mounted" in error.why
     with pytest.raises(AgentError, match="there is no backup repository"):
         job.initialise(world.settings)
-    assert not world.settings.place.exists()
+    assert not world.settings.place.path.exists()
 
 
 def test_what_is_to_be_backed_up_must_be_there(world: World) -> None:
@@ -120,7 +122,7 @@ def test_two_backups_do_not_run_at_once(world: World) -> None:
 
 def test_the_repository_is_made_once(world: World) -> None:
     assert job.initialise(world.settings) == job.initialise(world.settings)
-    assert len(list(world.settings.place.iterdir())) == 1
+    assert len(list(world.settings.place.path.iterdir())) == 1
 
 
 def test_a_new_password_takes_the_place_of_the_old_one(world: World) -> None:
@@ -146,9 +148,25 @@ def test_a_change_of_password_that_was_cut_short_is_finished(world: World) -> No
 
 def test_another_place_gets_a_repository_of_its_own(world: World) -> None:
     first = job.initialise(world.settings)
-    world.settings = world.other_settings(place=world.root / "second")
+    world.settings = world.other_settings(place=Place(world.root / "second"))
     assert job.initialise(world.settings) != first
     assert Path(first, "config").is_file()
+
+
+def test_a_place_that_is_new_gets_a_backup_at_once(world: World) -> None:
+    def is_due() -> bool:
+        return service.due(Records(world.settings).attempts(), time.time(), world.settings.at)
+
+    job.initialise(world.settings)
+    job.back_up(world.settings, _quiet)
+    assert not is_due()
+    world.settings = world.other_settings(place=Place(world.root / "second"))
+    job.initialise(world.settings)
+    assert is_due()
+    assert service.page(Records(world.settings).attempts()) == "", "nothing of the old place is told as of this one"
+    job.back_up(world.settings, _quiet)
+    job.initialise(world.settings)
+    assert not is_due(), "the place is the same"
 
 
 def test_without_a_repository_it_says_what_to_do(world: World) -> None:

@@ -10,8 +10,9 @@ import pytest
 from components.backup.programs.backup_agent import job, restore
 from components.backup.programs.backup_agent.choice import Request
 from components.backup.programs.backup_agent.errors import AgentError
+from components.backup.programs.backup_agent.places import Place
 from components.backup.programs.backup_agent.settings import Settings
-from tests.components.backup_world import World, damaged
+from tests.components.backup_world import World, damaged, front_of
 
 
 def _quiet(_step: str, percent: float | None = None) -> None:
@@ -22,23 +23,17 @@ def _quiet(_step: str, percent: float | None = None) -> None:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A host whose databases' backup is in a place that it shares with the host ``front``."""
     world = damaged(tmp_path, monkeypatch)
-    shutil.copytree(world.settings.place, tmp_path / "mounted" / "case")
+    shutil.copytree(world.settings.place.path, tmp_path / "mounted" / "case")
     world.artifacts.mkdir()
     return world
 
 
 @pytest.fixture
 def front(world: World) -> Settings:
-    """Another host's agent; the host keeps what the world's does, and nothing that is the databases' host's alone."""
-    for name in ("service-postgres", "service-backup"):
-        (world.settings.manifests / f"{name}.json").unlink()
-    about = {"host": "front", "service": "host-backup", "socket": "", "database_service": ""}
-    place, data = world.root / "mounted" / "case.front", world.root / "data" / "host-backup"
+    """The agent of the host ``front``."""
+    place = world.root / "mounted" / "case.front"
     place.mkdir()
-    data.mkdir()
-    settings = world.other_settings(**about, place=place, data=data)
-    job.initialise(settings)
-    return settings
+    return front_of(world, Place(place))
 
 
 def test_a_host_without_databases_saves_and_brings_back_its_files(world: World, front: Settings) -> None:
@@ -70,11 +65,11 @@ def test_a_place_that_hosts_share_has_a_folder_for_each(world: World, front: Set
         restore.make_plan(front, request)
     job.back_up(front, _quiet)
     found = restore.make_plan(front, request).document()
-    assert found["repository"] == str(job.own_repository(front).path), "and never that of the databases' host"
+    assert found["repository"] == str(job.own_repository(front).place), "and never that of the databases' host"
 
 
 def test_a_place_without_backups_of_the_host_is_refused(world: World, front: Settings) -> None:
-    (front.place).rename(world.root / "away")
+    front.place.path.rename(world.root / "away")
     with pytest.raises(AgentError, match=r"there is no backup repository in .*mounted/case\.front"):
         restore.make_plan(front, Request(str(world.root / "mounted")))
 
@@ -101,7 +96,7 @@ def test_a_host_that_was_not_lost_brings_back_its_own_backups(
 ) -> None:
     """It may have older repositories, of a machine that was there before it."""
     job.back_up(front, _quiet)
-    own = job.own_repository(front).path
+    own = job.own_repository(front).place.path
     shutil.copytree(own, own.with_name("20250101T000000Z"))
     job.back_up(front, _quiet)
     found = restore.make_plan(front, Request(str(world.root / "mounted"), since=since)).document()

@@ -12,6 +12,7 @@ import pytest
 from components.backup.programs.backup_agent import exchange, inventory, job, restore
 from components.backup.programs.backup_agent.choice import Request
 from components.backup.programs.backup_agent.errors import AgentError
+from components.backup.programs.backup_agent.places import Place
 from tests.components.backup_world import World, damaged
 
 
@@ -136,8 +137,8 @@ def test_an_earlier_backup_can_be_chosen(world: World) -> None:
 
 def test_another_machines_backups_are_found_by_place_and_password(world: World) -> None:
     place = world.root / "mounted"
-    shutil.copytree(world.settings.place, place / "case")
-    fresh = world.other_settings(password="another", data=world.root / "fresh", place=world.root / "second")
+    shutil.copytree(world.settings.place.path, place / "case")
+    fresh = world.other_settings(password="another", data=world.root / "fresh", place=Place(world.root / "second"))
     fresh.data.mkdir()
     job.initialise(fresh)
     restore.restore(fresh, Request(str(place), None, "pass"), _quiet)
@@ -145,19 +146,19 @@ def test_another_machines_backups_are_found_by_place_and_password(world: World) 
 
 
 def test_a_lost_machines_repository_comes_before_the_new_machines_own(world: World) -> None:
-    (lost,) = world.settings.place.iterdir()
+    (lost,) = world.settings.place.path.iterdir()
     lost.rename(lost.with_name("20200101T000000Z"))
     rebuilt = world.other_settings(data=world.root / "fresh")
     rebuilt.data.mkdir()
     job.initialise(rebuilt)
-    own = job.own_repository(rebuilt).path
+    own = job.own_repository(rebuilt).place.path
     assert own == max(own.parent.iterdir()), "it is the newest in the place"
     found = restore.make_plan(rebuilt, Request(str(own.parent))).document()
     assert (found["id"], found["repository"] == str(own)) == ("000001ab", False)
 
 
 def _gone(world: World) -> Request:
-    world.settings.place.rename(world.root / "away")
+    world.settings.place.path.rename(world.root / "away")
     return Request()
 
 
@@ -177,19 +178,19 @@ def _empty(world: World) -> Request:
 
 
 def _emptied(world: World) -> Request:
-    for snapshot in world.settings.place.glob("*/snapshots/*"):
+    for snapshot in world.settings.place.path.glob("*/snapshots/*"):
         shutil.rmtree(snapshot)
     return Request()
 
 
 def _format(world: World) -> Request:
-    for file in world.settings.place.rglob("inventory.json"):
+    for file in world.settings.place.path.rglob("inventory.json"):
         file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
     return Request()
 
 
 def _postgres(world: World) -> Request:
-    for file in world.settings.place.rglob("inventory.json"):
+    for file in world.settings.place.path.rglob("inventory.json"):
         file.write_text(file.read_text().replace('"postgres": 15', '"postgres": 16'))
     return Request()
 

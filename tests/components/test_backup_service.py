@@ -37,6 +37,8 @@ def _at(text: str) -> float:
         ({"started": "2026-03-02T02:30", "ended": "2026-03-02T02:31", "error": "x"}, "2026-03-02T02:40", True),
         ({"started": "2026-03-02T02:30", "ended": None}, "2026-03-02T02:35", False),
         ({"started": "2026-03-02T02:30", "ended": None}, "2026-03-02T02:45", True),
+        ({"started": "2026-03-02T08:30", "ended": "2026-03-02T08:31"}, "2026-03-02T02:45", True),  # the clock was ahead
+        ({"started": "2026-03-02T02:45:30", "ended": "2026-03-02T02:46"}, "2026-03-02T02:45", False),
     ],
 )
 def test_when_it_is_time(attempts: dict[str, Any], now: str, expected: bool) -> None:

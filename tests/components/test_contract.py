@@ -14,7 +14,7 @@ from components.programs import lock_version
 from terrace import platform
 from terrace.catalog import Catalog
 from terrace.tiers import TierTable
-from tests.components.recording import Recorded, blueprint, plan
+from tests.components.recording import GENERATED, Recorded, blueprint, plan
 
 CATALOG = Catalog()
 FLAVORS = [(slot, flavor) for slot, flavors in CATALOG.flavors.items() for flavor in flavors]
@@ -157,7 +157,7 @@ def test_a_lock_has_a_version_under_which_its_data_is_noted(
 
 
 def test_no_command_holds_a_secret(highest: list[Recorded]) -> None:
-    generated = {f"[{r.name}]" for r in highest if r.type in ("terrace:Password", "terrace:CertificateAuthority")}
+    generated = {f"[{r.name}]" for r in highest if r.type in GENERATED}
     assert len(generated) >= 8
     for inputs in (r.inputs for r in highest if r.inputs.get("role") == "service"):
         variables = json.loads(inputs["variables"])

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Self
 
 import pytest
 from cryptography import x509
@@ -152,6 +153,20 @@ def test_it_is_renewed_before_it_ends(
     assert (gateway.run().serial_number != first.serial_number) is renewed
 
 
+def test_one_that_was_made_while_the_clock_was_ahead_is_replaced(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Self:
+            return super().now(tz) + datetime.timedelta(hours=6)
+
+    with monkeypatch.context() as ahead:
+        ahead.setattr(f"{certificates.__name__}.datetime.datetime", Ahead)
+        gateway.run()
+    assert gateway.run().not_valid_before_utc < datetime.datetime.now(datetime.UTC)
+
+
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nMIIB", b"\xff"])
 def test_a_broken_certificate_is_replaced(gateway: Gateway, content: bytes) -> None:
     gateway.run()
@@ -190,26 +205,26 @@ def test_it_never_outlives_its_authority_and_is_then_kept(gateway: Gateway, monk
     assert gateway.run() == first, "another would end no later"
 
 
-class _Days(Exception):
+class _Looks(Exception):
     """Ends the program's loop."""
 
 
 @pytest.fixture
-def days(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Let the program's days pass at once, three of them; what it sleeps is kept here."""
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let the program's minutes pass at once, three of them; what it sleeps is kept here."""
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         if len(slept) == 3:
-            raise _Days
+            raise _Looks
 
     monkeypatch.setattr(certificates.time, "sleep", sleep)
     monkeypatch.setattr(sys, "argv", ["certificates.py", "keep"])
     return slept
 
 
-def test_it_is_looked_at_every_day(gateway: Gateway, days: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_looked_at_every_minute(gateway: Gateway, slept: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[bool] = []
     real = certificates.ensure
 
@@ -219,14 +234,14 @@ def test_it_is_looked_at_every_day(gateway: Gateway, days: list[float], monkeypa
         return looks[-1]
 
     monkeypatch.setattr(certificates, "ensure", ensure)
-    with pytest.raises(_Days):
+    with pytest.raises(_Looks):
         gateway.run()
-    assert days == [86400] * 3
+    assert slept == [60] * 3
     assert looks == [True, True, False], "made, made anew as it ends soon, kept"
 
 
-def test_its_end_is_shown_to_prometheus(gateway: Gateway, days: list[float]) -> None:
-    with pytest.raises(_Days):
+def test_its_end_is_shown_to_prometheus(gateway: Gateway, slept: list[float]) -> None:
+    with pytest.raises(_Looks):
         gateway.run()
     server = x509.load_pem_x509_certificate((gateway.folder / "server.crt").read_bytes())
     name = "terrace_certificate_expires_timestamp_seconds"
@@ -238,19 +253,34 @@ def test_its_end_is_shown_to_prometheus(gateway: Gateway, days: list[float]) -> 
 
 
 def test_nginx_is_told_of_a_new_one_and_nobody_else(
-    gateway: Gateway, days: list[float], monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[tuple[int, int]] = []
     monkeypatch.setattr(certificates.os, "kill", lambda process, number: told.append((process, number)))
     (gateway.root / "nginx.pid").write_text(f"{os.getpid()}\n")
-    with pytest.raises(_Days):
+    with pytest.raises(_Looks):
         gateway.run()
     assert told == [], "another program has nginx's old number"
 
     (gateway.folder / "server.crt").unlink()
-    days.clear()
+    slept.clear()
     real = Path.read_text
     monkeypatch.setattr(Path, "read_text", lambda file: "nginx\n" if file.name == "comm" else real(file))
-    with pytest.raises(_Days):
+    with pytest.raises(_Looks):
         gateway.run()
-    assert told == [(os.getpid(), signal.SIGHUP)], "once: the days after it was kept"
+    assert told == [(os.getpid(), signal.SIGHUP)], "once: the minutes after it was kept"
+
+
+def test_an_nginx_that_is_starting_is_told_as_soon_as_it_runs(
+    gateway: Gateway, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+
+    def reload_nginx(_pid_file: Path) -> bool:
+        told.append(len(slept))
+        return len(slept) == 1
+
+    monkeypatch.setattr(certificates, "reload_nginx", reload_nginx)
+    with pytest.raises(_Looks):
+        gateway.run()
+    assert told == [0, 1], "it may have read the old one before there was a new one"

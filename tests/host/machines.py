@@ -167,13 +167,20 @@ class Machine:
 
 
 @contextmanager
-def machines(folder: Path, *names: str) -> Iterator[dict[str, Machine]]:
-    """Make machines on a network of their own, with a proxy to packages; take all of it away at the end."""
+def machines(folder: Path, *names: str, changing: bool = False) -> Iterator[dict[str, Machine]]:
+    """Make machines on a network of their own, with a proxy to packages; take all of it away at the end.
+
+    Args:
+        folder: Holds their files.
+        names: Their names.
+        changing: Whether a platform of this machine, which has all packages by then, may be changed meanwhile.
+    """
     made = {name: Machine(name, 11 + number, folder / name) for number, name in enumerate(names)}
     _packages(folder / "packages")
     _key(folder / "key")
     with ExitStack() as end, PACKAGES_LOCK.open("w") as lock, _network(), _proxy():
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        if not changing:
+            fcntl.flock(lock, fcntl.LOCK_SH)
         for machine in made.values():
             _server(machine, folder / "key.pub")
             end.callback(machine.stop)

@@ -17,6 +17,7 @@ import requests
 from terrace import remote, ssh
 from terrace.backup import Backups, Request
 from terrace.errors import OperationError
+from tests.host.certificates import expire
 from tests.host.fleet import (
     ASK_THE_LOG,
     DATA,
@@ -134,22 +135,31 @@ def test_the_firewall_opens_a_link_to_the_services_with_the_edge_alone(fleet: Fl
     assert connect(fleet.front, "127.0.0.1", ports, STRANGER) == set()
 
 
-def test_a_host_renews_its_own_certificate_and_the_other_takes_it(fleet: Fleet) -> None:
-
+def test_an_expired_certificate_between_hosts_is_told_and_renewed_by_up(fleet: Fleet) -> None:
     def shown() -> str:
         """Return the certificate that the other host sees: nobody else gets that far."""
         return fleet.front.run("/usr/bin/python3", "-c", SHOW_CERTIFICATE, fleet.data.address).stdout
 
     before = shown()
     assert "CERTIFICATE" in before
-    configuration = f"/etc/terrace/{ENVIRONMENT}/supervisor/supervisord.conf"
-    fleet.data.run("rm", f"/var/lib/terrace/{ENVIRONMENT}/link/tls/server.crt")
-    fleet.data.run("supervisorctl", "-c", configuration, "restart", f"terrace-{ENVIRONMENT}-link-certificate")
-    wait_for(lambda: shown() not in ("", before), 60)
     about = {"slot": "database", "flavor": "", "name": "", "url": "", "probe_url": "postgresql://127.0.0.1:15432"}
     host = next(host for host in fleet.project.outputs()["hosts"] if host["name"] == FRONT)
-    (seen,) = remote.call(host, "terrace.status.probe", ENVIRONMENT, [about])
-    assert seen["detail"] == "port 15432 lets accounts log in", "from the other host's loopback"
+
+    def seen() -> bool:
+        """Return whether the database lets accounts log in from the other host's loopback."""
+        (found,) = remote.call(host, "terrace.status.probe", ENVIRONMENT, [about])
+        return bool(found["healthy"])
+
+    assert seen()
+    expire(fleet.data.run, ENVIRONMENT, "link")
+    wait_for(lambda: not seen(), 60)
+    assert fleet.unhealthy() == {f"link-{DATA}"}
+    said = f"its certificate has expired, and is refused; renew it: terrace up {ENVIRONMENT}"
+    assert fleet.status()[f"link-{DATA}"]["detail"] == said
+    assert "updated" in fleet.up()
+    wait_for(lambda: shown() not in ("", before), 60)
+    assert seen()
+    assert fleet.unhealthy() == set()
 
 
 def test_the_audit_log_knows_who_speaks_on_another_host(fleet: Fleet) -> None:

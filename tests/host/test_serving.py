@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import requests
 
 from terrace.pipelines import PipelineClient
 from tests.host import pipelines
+from tests.host.clock import Clock, clock_of
 from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.machine import program_pids, wait_for
 from tests.host.models import Clients, Predictions, Registry, ready, request, run_program
@@ -203,6 +205,43 @@ def slow(outputs: dict[str, Any], tmp_path: Path) -> Iterator[PipelineClient]:
     )
     yield client
     pipelines.remove(client, "slow")
+
+
+@pytest.fixture
+def clock(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clock]:
+    with clock_of(served.platform, tmp_path_factory.mktemp("clock")) as made:
+        yield made
+
+
+def test_a_clock_that_jumps_ahead_and_back_loses_nothing(
+    served: Served, outputs: dict[str, Any], clock: Clock, tmp_path: Path
+) -> None:
+    platform, client, reader = served.platform, pipelines.client(outputs), Predictions(outputs, "predictions_reader")
+    step = {"name": pipelines.FIRST, "command": ["sh", "-c", pipelines.LASTING]}
+    pipelines.send(client, tmp_path, "before", step, timeout=86400)
+    identifiers, backups = [f"kept-{uuid.uuid4()}" for _ in range(3)], []
+    run = client.start("before").id
+    wait_for(lambda: client.log(run, pipelines.FIRST) == b"first\n", 60)
+    for hours, identifier in zip((0, 6, 0), identifiers, strict=True):
+        clock.set_ahead(hours)
+        _ask(served, identifier)
+        backups.append(platform.json("backup", ENVIRONMENT)["backup"]["id"])
+        if hours:
+            wait_for(lambda: client.run(run).ended, 60)  # its step was not heard of for six hours
+    assert client.run(run).error.startswith(f"Step {pipelines.FIRST} was lost")
+    pipelines.send(client, tmp_path, "after", {"name": pipelines.FIRST, "command": ["true"]})
+    assert client.wait(client.start("after").id).state == "succeeded"
+    for name in ("before", "after"):
+        pipelines.remove(client, name)
+
+    wait_for(lambda: len(_kept(reader, identifiers)) == len(identifiers), 60)
+    at = [datetime.fromisoformat(row["at"]) for row in _kept(reader, identifiers)]  # in their clock's order
+    assert at[2] - at[1] > timedelta(hours=5)
+    assert set(backups) <= {one["id"] for one in platform.json("backup", ENVIRONMENT, "--list")["backups"]}
+    told = {one.get("detail") for one in platform.json("audit", ENVIRONMENT, "--action", "backup")}
+    assert {f"backup {one}" for one in backups} <= told
+    assert platform.json("audit", ENVIRONMENT, "--verify")["problems"] == []
+    wait_for(lambda: platform.terrace("status", ENVIRONMENT, check=False).returncode == 0, 60)
 
 
 def test_a_power_cut_in_a_run_a_deployment_a_backup_and_an_up_loses_nothing(

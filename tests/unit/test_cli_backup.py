@@ -93,3 +93,26 @@ def test_a_restore_that_a_rule_refuses_afterwards_is_refused_before(monkeypatch:
 def test_the_databases_are_not_brought_back_apart_from_the_services_that_use_them() -> None:
     said = _said("restore", "local", "--host", "store", "--yes", code=2)
     assert "store has the databases, which services of other hosts use" in said
+
+
+@pytest.mark.parametrize(
+    ("named", "asked"),
+    [
+        ("keeper@backup.example.org:/srv/backups", "keeper@backup.example.org:/srv/backups"),
+        ("/mnt/backups", "/mnt/backups"),
+        ("backups", "{here}/backups"),
+        ("./keeper@here:/backups", "{here}/keeper@here:/backups"),
+    ],
+)
+def test_a_place_is_a_folder_here_or_one_of_another_machine(
+    named: str, asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[backup.Request] = []
+
+    def plan(_backups: backup.Backups, request: backup.Request) -> dict[str, Any]:
+        requests.append(request)
+        return {**ANSWERS["plan"], "databases": [], "others": []}
+
+    monkeypatch.setattr(backup.Backups, "plan", plan)
+    _said("restore", "local", "--from", named, code=2)
+    assert [request.place for request in requests] == [asked.format(here=tmp_path)]

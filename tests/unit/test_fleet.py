@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,27 @@ def test_every_host_is_checked_for_its_share(tmp_path: Path, monkeypatch: pytest
 def test_this_machine_alone_is_checked_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "examine", lambda needs: (needs.env,))
     assert fleet.checks(_project(tmp_path, "      - {name: this}\n"), "case") == ("case",)
+
+
+def test_a_machine_beyond_the_platform_is_tried_from_each_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda _needs: ())
+    monkeypatch.setattr(remote, "call", lambda _, name, *__, **___: [] if "doctor" in name else "No route to host")
+    ssh = f"connection: ssh, host_key: {KEY}"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        place = f"{{address: localhost, port: {port}, user: keeper, host_key: {KEY}, path: /backups}}"
+        hosts = f"      - {{name: here, address: 10.1.0.1}}\n      - {{name: away, address: 10.1.0.2, {ssh}}}\n"
+        root = _project(tmp_path, f"{hosts}    backup: {{place: {place}}}\n")
+        found = {check.name: check for check in fleet.checks(root, "case")}
+        assert (found["backup.place"].ok, found["backup.place"].found) == (True, f"localhost, port {port}, answers")
+        assert not found["away: backup.place"].ok
+        assert found["away: backup.place"].found.endswith("can't be reached: No route to host")
+    (root / "stacks" / "Pulumi.case.yaml").write_text(
+        (root / "stacks" / "Pulumi.case.yaml").read_text().replace(hosts, "      - {name: this}\n")
+    )
+    (told,) = fleet.checks(root, "case")
+    assert told.found.endswith("Connection refused")
+    assert told.fix
 
 
 def test_ports_that_another_environment_here_has_too_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def test_a_service_is_up_where_its_probe_has_a_listener() -> None:
 
 def test_another_host_is_asked_for_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     away = dataclasses.replace(_service(service_probe={"port": 80}), host={"name": "away", "connection": "ssh"})
-    facts: dict[str, Any] = {"marks": {"tiny-one": "d1"}, "ports": [80], "supervised": False}
+    facts: dict[str, Any] = {"marks": {"tiny-one": "d1"}, "ports": [80], "supervised": False, "expired": []}
     monkeypatch.setattr(remote_facts, "of", lambda host, _environment: facts if host["name"] == "away" else {})
     assert is_converged(away)
     assert is_up(away)

@@ -127,7 +127,7 @@ def test_a_command_that_fails_there_is_not_the_connections_fault() -> None:
 def test_a_function_is_called_on_the_host() -> None:
     host = {**HOST, "user": "root"}
     facts = remote.call(host, "terrace.host_facts.look", "an-environment-that-is-nowhere")
-    assert set(facts) == {"marks", "ports", "supervised", "versions"}
+    assert set(facts) == {"marks", "ports", "supervised", "versions", "expired"}
     needs = {"env": "nowhere", "disk_gb": 0.0, "memory_gb": 0.0, "ports": {}, "package_index": "none", "folders": []}
     checks = remote.call(host, "terrace.doctor.examine_host", needs, "", needs=("terrace.at_rest", "terrace.ports"))
     assert {"name": "ports", "ok": True, "found": "0 ports are free or ours", "fix": "", "necessary": True} in checks

@@ -1,7 +1,7 @@
 """Makes sure that the gateway, or a host's link, has a certificate signed by its authority.
 
 Run as the service's user before nginx starts, and with the argument ``keep`` beside it: then it looks again every
-day, has nginx take a new certificate, and writes when the certificates end to ``metrics/certificates`` in
+minute, has nginx take a new certificate, and writes when the certificates end to ``metrics/certificates`` in
 ``CERTIFICATE_FOLDER``. ``CERTIFICATE_HOSTS`` lists names and IP addresses, separated by commas; ``ca.crt`` and
 ``ca.key`` lie beside this file; ``server.crt`` and ``server.key`` go to ``CERTIFICATE_FOLDER``; ``NGINX_PID`` is
 nginx's pid file. A certificate that fits and is valid for another 30 days, or as long as the authority, is kept.
@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_DAYS = 825  # the longest that current clients accept of a private authority
 RENEW_DAYS = 30
-LOOK_SECONDS = 24 * 3600
+LOOK_SECONDS = 60  # a machine that slept, or whose clock was set, has an expired one for no longer
 USES = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
 METRIC = "terrace_certificate_expires_timestamp_seconds"
 
@@ -46,19 +46,21 @@ def alternative_names(hosts: list[str]) -> x509.SubjectAlternativeName:
 
 
 def is_good(file: Path, authority: x509.Certificate, names: x509.SubjectAlternativeName) -> bool:
-    """Tell whether the certificate in ``file`` is the authority's, has these names, and doesn't end soon."""
+    """Tell whether the certificate in ``file`` is the authority's, has these names, is valid, and doesn't end soon."""
     if not file.is_file():
         return False
     try:
         certificate = x509.load_pem_x509_certificate(file.read_bytes())
-        remaining = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+        now = datetime.datetime.now(datetime.UTC)
+        remaining = certificate.not_valid_after_utc - now
         known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         certificate.verify_directly_issued_by(authority)
     except Exception:
         # Whatever is wrong with it (another authority, another key, half a file), it is replaced.
         return False
+    begun = certificate.not_valid_before_utc <= now  # not so where the clock was ahead when it was made
     longest = certificate.not_valid_after_utc >= authority.not_valid_after_utc
-    return known == names and (longest or remaining > datetime.timedelta(days=RENEW_DAYS))
+    return known == names and begun and (longest or remaining > datetime.timedelta(days=RENEW_DAYS))
 
 
 def issue(
@@ -110,11 +112,15 @@ def ensure(folder: Path) -> bool:
     return True
 
 
-def keep(folder: Path) -> None:
-    """Look once: renew, have nginx read what is new, and write when the certificates end."""
+def keep(folder: Path, *, untold: bool = False) -> bool:
+    """Look once: renew, have nginx read what is new, and write when the certificates end.
+
+    ``untold`` says that nginx was not told of the last one, and the result whether that is so now.
+    """
     if ensure(folder):
         print("there is a new server certificate", flush=True)
-        reload_nginx(Path(os.environ["NGINX_PID"]))
+        untold = True
+    untold = untold and not reload_nginx(Path(os.environ["NGINX_PID"]))
     files = {"server": folder / "server.crt", "authority": Path(__file__).with_name("ca.crt")}
     ends = {name: x509.load_pem_x509_certificate(file.read_bytes()) for name, file in files.items()}
     lines = [
@@ -122,26 +128,30 @@ def keep(folder: Path) -> None:
     ]
     (folder / "metrics").mkdir(mode=0o700, exist_ok=True)
     _write(folder / "metrics" / "certificates", f"# TYPE {METRIC} gauge\n{''.join(lines)}".encode())
+    return untold
 
 
-def reload_nginx(pid_file: Path) -> None:
-    """Have nginx read its files again; where it doesn't run, it will when it starts."""
+def reload_nginx(pid_file: Path) -> bool:
+    """Have nginx read its files again, and tell whether it runs: one that is starting may have read them already."""
     try:
         process = int(pid_file.read_text())
         if Path(f"/proc/{process}/comm").read_text().strip() == "nginx":
             os.kill(process, signal.SIGHUP)
+            return True
     except (FileNotFoundError, ProcessLookupError, ValueError):
-        return
+        pass
+    return False
 
 
 def main() -> None:
-    """Make sure of the certificate once, or again every day."""
+    """Make sure of the certificate once, or again every minute."""
     folder = Path(os.environ["CERTIFICATE_FOLDER"])
     if sys.argv[1:] != ["keep"]:
         ensure(folder)
         return
+    untold = False
     while True:
-        keep(folder)
+        untold = keep(folder, untold=untold)
         time.sleep(LOOK_SECONDS)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from policies.resource import Resource, is_host, is_service
 from policies.rule import Rule, Violation
+from policies.rules.platform.backup_elsewhere import MACHINE
 from policies.stack import Stack
 from policies.texts import plain_paths
 
@@ -31,7 +32,8 @@ def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
         return
     place, at, password = (resource.variable(f"BACKUP_{each}") for each in ("PLACE", "AT", "PASSWORD"))
     folder = f"{plain_paths(place.text)}/"
-    if not place.text.startswith("/") or folder.startswith(tuple(f"{each}/" for each in SAVED_OR_FLEETING)):
+    named = MACHINE.sub("/", place.text).startswith("/")
+    if not named or folder.startswith(tuple(f"{each}/" for each in SAVED_OR_FLEETING)):
         yield Violation(place.path, "backups lie among what they save, or where a reboot removes them")
     if not at.text:
         yield Violation(at.path, "no time says when it runs")

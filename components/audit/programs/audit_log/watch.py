@@ -48,7 +48,8 @@ class Watch:
     def look(self) -> None:
         """Verify the log if that's due, and remove what is too old."""
         try:
-            if self._store.touched() or time.time() - self._verified >= self._settings.verify_seconds:
+            since = time.time() - self._verified  # negative where the clock was set back
+            if self._store.touched() or not 0 <= since < self._settings.verify_seconds:
                 self._found(self._store.verify())
                 if not self._problems:
                     self._store.retain(self._settings.retention_days)

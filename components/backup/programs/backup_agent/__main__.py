@@ -22,7 +22,10 @@ def main() -> int:
     try:
         _run(sys.argv[1], Settings.read(os.environ))
     except AgentError as error:
-        _print("error", what=error.what, why=error.why, fix=error.fix, refused=error.refused)
+        if sys.argv[1] == "init":  # `up` shows a person what a setup step says, as it is
+            print(f"{error}\nfix: {error.fix}" if error.fix else error, file=sys.stderr)
+        else:
+            _print("error", what=error.what, why=error.why, fix=error.fix, refused=error.refused)
         return 2 if error.refused else 1
     except KeyboardInterrupt:
         return 130

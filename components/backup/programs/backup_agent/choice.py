@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from .errors import AgentError
 from .job import own_repository
+from .places import Place
 from .restic import Repository, WrongPassword
 from .settings import Settings
 
@@ -18,7 +18,7 @@ class Request:
     """What to bring back.
 
     Args:
-        place: A folder with repositories, or a repository; None for this host's own.
+        place: A folder with repositories, or a repository, as `Place.parse` reads it; None for this host's own.
         snapshot: The beginning of a backup's id; None for the last one.
         password: What opens it; None for this host's own.
         since: The time of the databases' backup that it is to fit: the first one after that, or the last one.
@@ -38,18 +38,17 @@ def open_repository(settings: Settings, request: Request) -> Repository:
     """
     password = request.password or settings.password
     if request.place is None:
-        path = own_repository(settings).path
-        candidates = [Repository(path, password)]
+        candidates = [Repository(own_repository(settings).place, password)]
     else:
-        root = Path(request.place)
-        if not root.is_dir():
+        root = Place.parse(request.place, settings.place.access)
+        if root.names() is None:
             raise AgentError(f"there is no folder {root}", fix="Mount it, or name another one.", refused=True)
         own = own_repository(settings)
-        paths = _repositories(settings, root)
+        places = _repositories(settings, root)
         # A machine made anew has backed itself up already, and what it lacks is in an older repository.
         first = request.since is not None and _was_in_use(own, request.since)
-        paths.sort(key=lambda path: (path.resolve() == own.path.resolve()) is not first)
-        candidates = [Repository(path, password) for path in paths]
+        places.sort(key=lambda place: (place.resolved == own.place.resolved) is not first)
+        candidates = [Repository(place, password) for place in places]
     found = [repository for repository in candidates if repository.exists]
     if not found:
         candidates[0].require()
@@ -60,8 +59,8 @@ def open_repository(settings: Settings, request: Request) -> Repository:
             continue
         return repository
     raise AgentError(
-        f"the password opens none of the backups in {request.place or found[0].path}",
-        why=", ".join(repository.path.name for repository in found),
+        f"the password opens none of the backups in {request.place or found[0].place}",
+        why=", ".join(repository.place.name for repository in found),
         fix="Give the one that they were made with; it was in the old platform's `terrace output … credentials`.",
         refused=True,
     )
@@ -77,16 +76,12 @@ def _moment(snapshot: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(snapshot["time"])
 
 
-def _repositories(settings: Settings, root: Path) -> list[Path]:
+def _repositories(settings: Settings, root: Place) -> list[Place]:
     """Return what may be a repository in a place that was named; the one of the databases' host stands for all."""
     if settings.host:
         own = root / settings.place.name
-        return [own, *_newest_first(own), *_newest_first(Path(f"{root}.{settings.host}"))]
-    return [root, *_newest_first(root), *_newest_first(root / settings.environment)]
-
-
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+        return [own, *own.newest_first(), *root.extended(f".{settings.host}").newest_first()]
+    return [root, *root.newest_first(), *(root / settings.environment).newest_first()]
 
 
 def choose(repository: Repository, request: Request) -> dict[str, Any]:
@@ -100,7 +95,7 @@ def choose(repository: Repository, request: Request) -> dict[str, Any]:
     if not snapshots or (wanted and len(matching) != 1):
         known = ", ".join(f"{one['short_id']} of {one['time'][:16]}" for one in snapshots)
         what = f"there is no backup {wanted}" if wanted else "there is no backup"
-        raise AgentError(f"{what} in {repository.path}", fix=f"One of: {known}" if known else "", refused=True)
+        raise AgentError(f"{what} in {repository.place}", fix=f"One of: {known}" if known else "", refused=True)
     since = datetime.fromisoformat(request.since) if request.since else None
     fitting = [one for one in matching if since and _moment(one) >= since]
     return fitting[0] if fitting else matching[-1]

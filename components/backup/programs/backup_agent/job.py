@@ -12,6 +12,7 @@ from typing import Any
 from . import inventory
 from .databases import Server
 from .errors import AgentError
+from .places import Place
 from .records import Records
 from .restic import Repository, WrongPassword
 from .settings import Settings
@@ -33,6 +34,7 @@ def initialise(settings: Settings) -> str:
         name = f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}"
         repository = Repository(settings.place / name, settings.password, settings.data / "cache")
         repository.initialise()
+        records.forget_attempts()  # they were made elsewhere, and nothing is here yet
     else:
         name = known["name"]
         repository = Repository(settings.place / name, known["password"], settings.data / "cache")
@@ -40,11 +42,11 @@ def initialise(settings: Settings) -> str:
         if known["password"] != settings.password:
             repository = _change_password(repository, settings.password)
     records.keep_repository(name)
-    return str(repository.path)
+    return str(repository.place)
 
 
 def _change_password(repository: Repository, password: str) -> Repository:
-    changed = Repository(repository.path, password, repository.cache)
+    changed = Repository(repository.place, password, repository.cache)
     try:
         changed.remove_other_keys()  # an earlier run may have been cut short after the new one was added
     except WrongPassword:
@@ -61,7 +63,8 @@ def own_repository(settings: Settings) -> Repository:
     known = Records(settings).repository()
     if known is None:
         raise AgentError("the backup repository was never made", fix="Run `terrace up` again.", refused=True)
-    return Repository(Path(known["place"], known["name"]), settings.password, settings.data / "cache")
+    place = Place.parse(known["place"], settings.place.access) / known["name"]
+    return Repository(place, settings.password, settings.data / "cache")
 
 
 def back_up(settings: Settings, say: Say) -> dict[str, Any]:
@@ -115,7 +118,7 @@ def _back_up(settings: Settings, repository: Repository, records: Records, say: 
     }
     kept = {snapshot["short_id"] for snapshot in repository.snapshots()}
     records.succeed({one: about for one, about in known.items() if one in kept}, repository.size())
-    return {"id": name, "repository": str(repository.path), **known[name]}
+    return {"id": name, "repository": str(repository.place), **known[name]}
 
 
 def _stage(settings: Settings, say: Say) -> inventory.Inventory:

@@ -42,6 +42,10 @@ class Records:
         nothing: dict[str, Any] = {"started": None, "ended": None, "succeeded": None, "error": "", "backups": {}}
         return nothing | (_read(self._attempts) or {})
 
+    def forget_attempts(self) -> None:
+        """Let a backup be due, as when there was none yet."""
+        self._attempts.unlink(missing_ok=True)
+
     def start(self) -> None:
         """Note that an attempt starts."""
         _write(self._attempts, self.attempts() | {"started": time.time(), "ended": None})

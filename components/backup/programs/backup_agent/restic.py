@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import AgentError
+from .places import Place
 
 RESTIC = "/usr/bin/restic"
 TAG = "terrace"
@@ -28,36 +29,41 @@ class Repository:
     """A repository, and how to open it.
 
     Args:
-        path: Its folder.
+        place: Its folder.
         password: What opens it.
         cache: Where restic keeps what it has read; None for a reader that leaves no trace: no cache, no lock.
     """
 
-    path: Path
+    place: Place
     password: str = field(repr=False)
     cache: Path | None = None
 
     @property
     def exists(self) -> bool:
         """Whether there is a repository in the folder."""
-        return (self.path / "config").is_file()
+        return "config" in (self.place.names() or ())
 
     def require(self) -> None:
         """Check that the repository is there.
 
         Raises:
-            AgentError: It isn't.
+            AgentError: It isn't, or the machine that has it doesn't tell.
         """
         if not self.exists:
             raise AgentError(
-                f"there is no backup repository in {self.path}",
+                f"there is no backup repository in {self.place}",
                 why="the disk isn't mounted, or somebody moved or deleted it",
                 fix="Bring it back, or give `backup` another place.",
                 refused=True,
             )
 
     def initialise(self) -> None:
-        """Make the repository."""
+        """Make the repository.
+
+        Raises:
+            AgentError: The machine that is to have it can't be reached, or restic failed.
+        """
+        self.place.names()  # says what is wrong with a connection, which restic doesn't
         self._run("init")
 
     def change_password(self, password: str) -> Repository:
@@ -66,7 +72,7 @@ class Repository:
             file.write(password)
             file.flush()
             self._run("key", "add", f"--new-password-file={file.name}")
-        changed = Repository(self.path, password, self.cache)
+        changed = Repository(self.place, password, self.cache)
         changed.remove_other_keys()
         return changed
 
@@ -127,7 +133,7 @@ class Repository:
 
     def size(self) -> int:
         """Return how much space (bytes) the repository takes."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        return int(json.loads(self._run("stats", "--mode=raw-data", "--json"))["total_size"])
 
     def sizes(self, snapshot: str, folders: Iterable[str]) -> dict[str, int]:
         """Return how much space (bytes) the files of each of these folders of a snapshot take."""
@@ -154,10 +160,10 @@ class Repository:
         self._run("restore", snapshot, f"--include={path}", f"--target={into}", "--verify")
 
     def _start(self, *arguments: str, errors: int = subprocess.PIPE) -> subprocess.Popen[str]:
-        variables = {**os.environ, "RESTIC_REPOSITORY": str(self.path), "RESTIC_PASSWORD": self.password}
+        variables = {**os.environ, "RESTIC_REPOSITORY": self.place.location, "RESTIC_PASSWORD": self.password}
         options = [f"--cache-dir={self.cache}"] if self.cache else ["--no-cache", "--no-lock"]
         return subprocess.Popen(
-            [RESTIC, *options, *arguments],
+            [RESTIC, *self.place.options, *options, *arguments],
             env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -175,8 +181,8 @@ class Repository:
     def _failure(self, command: str, error: str) -> AgentError:
         if "wrong password or no key found" in error:
             return WrongPassword(
-                f"the password doesn't open the backups in {self.path}",
+                f"the password doesn't open the backups in {self.place}",
                 fix="Give the one that they were made with.",
                 refused=True,
             )
-        return AgentError(f"restic {command} failed in {self.path}", why=error.strip()[-MOST_CHARACTERS:])
+        return AgentError(f"restic {command} failed in {self.place}", why=error.strip()[-MOST_CHARACTERS:])

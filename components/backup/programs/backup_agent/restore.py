@@ -54,7 +54,7 @@ class Plan:
     def document(self) -> dict[str, Any]:
         """Return what a person decides by."""
         return {
-            "repository": str(self.repository.path),
+            "repository": str(self.repository.place),
             "id": self.snapshot["short_id"],
             "time": self.snapshot["time"],
             "environment": self.saved.environment,

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 15  # between two looks at whether a backup is due
 RETRY_SECONDS = 600  # after one that failed or was killed
+AHEAD_SECONDS = 60  # by which an attempt may lie ahead of the clock, when it is corrected
 PREFIX = "terrace_backup_"
 METRICS = {
     "last_success_timestamp_seconds": "When the last backup succeeded.",
@@ -30,9 +31,12 @@ METRICS = {
 
 
 def due(attempts: dict[str, Any], now: float, at: str) -> bool:
-    """Return whether it's time for a backup: there was none yet, a day's is missing, or the last one failed."""
+    """Return whether it's time for a backup: there was none yet, a day's is missing, or the last one failed.
+
+    Nobody knows how long ago one was that lies ahead: the clock was set back since, and may have been wrong for years.
+    """
     started = attempts["started"]
-    if started is None:
+    if started is None or started > now + AHEAD_SECONDS:
         return True
     failed = attempts["error"] or attempts["ended"] is None
     return bool(started < latest(now, at) or (failed and now - started >= RETRY_SECONDS))

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .places import Access, Place
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -35,7 +37,7 @@ class Settings:
     environment: str
     service: str
     host: str
-    place: Path
+    place: Place
     password: str = field(repr=False)
     data: Path
     at: str
@@ -63,7 +65,7 @@ class Settings:
             environment=name,
             service=environment["BACKUP_SERVICE"],
             host=environment.get("BACKUP_HOST", ""),
-            place=Path(environment["BACKUP_PLACE"]),
+            place=Place.parse(environment["BACKUP_PLACE"], _access(environment)),
             password=environment["BACKUP_PASSWORD"],
             data=Path(environment["BACKUP_DATA"]),
             at=environment["BACKUP_AT"],
@@ -86,4 +88,16 @@ class Settings:
 
     def user(self, service: str) -> str:
         """Return the system user of a service."""
-        return f"terrace-{self.environment}-{service}"
+        return _user(self.environment, service)
+
+
+def _user(environment: str, service: str) -> str:
+    return f"terrace-{environment}-{service}"
+
+
+def _access(environment: Mapping[str, str]) -> Access | None:
+    """Return how to get to the machine of the place; None where that is this one."""
+    if "BACKUP_SSH" not in environment:
+        return None
+    account, name = environment["BACKUP_PLACE"].partition(":")[0], environment["BACKUP_ENVIRONMENT"]
+    return Access(account, Path(environment["BACKUP_SSH"]), _user(name, environment["BACKUP_SERVICE"]), name)

@@ -10,8 +10,8 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 
-from .cron import WEEKDAYS, Cron
-from .records import now
+from ..contract.cron import WEEKDAYS, Cron
+from ..contract.records import now
 
 
 def cron_trigger(expression: str) -> BaseTrigger:
@@ -70,13 +70,14 @@ class Schedule:
         Args:
             name: The pipeline.
             expression: Its cron expression.
-            after: Times up to this one have been dealt with. One between it and now was missed, and fires at once.
+            after: Times up to this one have been dealt with. One between it and now was missed, and fires at once. One
+                that lies ahead was noted while the clock was ahead, and nothing waits for it.
         """
         if expression is None:
             self.remove(name)
             return
         trigger = self._trigger(expression)
-        first = trigger.get_next_fire_time(None, after + timedelta(microseconds=1))
+        first = trigger.get_next_fire_time(None, min(after, now()) + timedelta(microseconds=1))
         missed = first is not None and first <= now()
         self._scheduler.add_job(
             self._fire,

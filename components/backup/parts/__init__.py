@@ -1,0 +1,1 @@
+"""What the flavors of backups are made of."""
