@@ -45,8 +45,8 @@ def test_software_for_hosts_alone_has_none() -> None:
 
     with pytest.raises(ValueError, match="no image stands beside them"):
         images.reference(Artifact(lock="gateway", packages=("nginx-light",)))
-    with pytest.raises(ValueError, match="no 'gateway' among its own images"):
-        images.reference(Artifact(lock="gateway"))
+    with pytest.raises(ValueError, match="no 'uv' among its own images"):
+        images.reference(Artifact(lock="uv"))
 
 
 def test_a_mirror_has_every_image_by_its_whole_address() -> None:
