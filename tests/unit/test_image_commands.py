@@ -48,7 +48,7 @@ def test_without_an_environment_images_are_where_upstream_has_them() -> None:
 
     assert shown[0].split() == ["python", TABLE.upstream["python"].reference.tagged]
     assert [line.split()[0] for line in shown] == [*TABLE.upstream, *TABLE.own]
-    assert shown[-1].split()[1].startswith("localhost/terrace/workbench:")
+    assert shown[-1].split()[1].startswith(f"localhost/terrace/{TABLE.own[-1]}:")
     assert shown[-1].endswith("(built here)")
     assert run("list", "local").stdout == run("list").stdout
 
@@ -115,7 +115,7 @@ def test_what_is_on_path_builds(
     assert done.exit_code == 0, done.output
     assert [call.split()[0] for call in calls] == [used] * len(TABLE.own)
     image = done.stdout.split()[0]
-    assert image.startswith("localhost/terrace/airflow:")
+    assert image.startswith(f"localhost/terrace/{TABLE.own[0]}:")
     assert calls[0].split()[1:] == [
         "build",
         "--file",
