@@ -6,15 +6,11 @@ client.acknowledge(client.active(), by="ann", hours=2.0, comment="looking")
 
 from __future__ import annotations
 
-import base64
 import datetime
 import http.client
-import json
 import re
 import secrets
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,9 +19,8 @@ from typing import Any
 from components.monitoring.parts.notices import TEST_ALERT
 from terrace.errors import InputError, OperationError
 from terrace.notify import Way
-from terrace.web import trust
+from terrace.web import Answer, Client
 
-REQUEST_SECONDS = 30.0
 POLL_SECONDS = 0.3
 # What Alertmanager's metrics call the ways.
 INTEGRATIONS: Mapping[Way, str] = {"email": "email", "webhook": "webhook", "chat": "slack"}
@@ -80,11 +75,7 @@ class AlertsClient:
     """
 
     def __init__(self, base_url: str, user: str, password: str, ca_file: Path | None = None) -> None:
-        self._base = base_url
-        self._authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        context = trust(ca_file)
-        direct = urllib.request.ProxyHandler({})  # the gateway is the platform's own; a proxy has no business here
-        self._opener = urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context))
+        self._client = Client(base_url, user, password, ca_file)
 
     @classmethod
     def of(cls, env: str, outputs: Mapping[str, Any]) -> AlertsClient:
@@ -107,9 +98,9 @@ class AlertsClient:
         """Return the active alerts, the oldest first."""
         silences = {
             one["id"]: Acknowledgement(one["id"], one["createdBy"], one["endsAt"], one["comment"])
-            for one in self._json("GET", "api/v2/silences")
+            for one in self._ask("GET", "/api/v2/silences").json()
         }
-        found = self._json("GET", "api/v2/alerts?active=true&silenced=true&inhibited=true")
+        found = self._ask("GET", "/api/v2/alerts?active=true&silenced=true&inhibited=true").json()
         return sorted((_alert(one, silences) for one in found), key=lambda alert: alert.since)
 
     def acknowledge(self, alerts: Sequence[Alert], by: str, hours: float, comment: str) -> list[Acknowledgement]:
@@ -129,7 +120,7 @@ class AlertsClient:
                 "createdBy": by,
                 "comment": comment,
             }
-            answer = self._json("POST", "api/v2/silences", body)
+            answer = self._ask("POST", "/api/v2/silences", body).json()
             made.append(Acknowledgement(answer["silenceID"], by, until, comment))
         return made
 
@@ -143,7 +134,7 @@ class AlertsClient:
         """
         begun = time.monotonic()
         before = self._sent(way)
-        self._json("POST", "api/v2/alerts", [_test_alert(way, env, runbook)])
+        self._ask("POST", "/api/v2/alerts", [_test_alert(way, env, runbook)])
         failed = 0.0
         while time.monotonic() - begun < seconds:
             delivered, failed = (now - then for now, then in zip(self._sent(way), before, strict=True))
@@ -159,34 +150,17 @@ class AlertsClient:
 
     def _sent(self, way: Way) -> tuple[float, float]:
         """Return how many messages went out by ``way`` since Alertmanager's start, and how many attempts failed."""
-        metrics = self._request("GET", "metrics").decode()
+        metrics = self._ask("GET", "/metrics").text
         counts = {failed: float(n) for failed, name, n in _METRIC.findall(metrics) if name == INTEGRATIONS[way]}
         failed = counts.get("_failed", 0.0)
         return counts.get("", 0.0) - failed, failed
 
-    def _json(self, method: str, path: str, body: Any = None) -> Any:
-        content = None if body is None else json.dumps(body).encode()
-        answer = self._request(method, path, content)
-        return json.loads(answer) if answer else None
-
-    def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        url = self._base + path
-        request = urllib.request.Request(url, data=body, method=method)  # noqa: S310  # the platform's own address
-        request.add_header("Content-Type", "application/json")
-        request.add_unredirected_header("Authorization", self._authorization)
-        try:
-            with self._opener.open(request, timeout=REQUEST_SECONDS) as answer:
-                content: bytes = answer.read()
-                return content
-        except urllib.error.HTTPError as error:
-            with error:
-                said = error.read().decode(errors="replace").strip()
-            raise OperationError(f"Alertmanager answers {error.code}", where=url, why=said or error.reason) from None
-        except (OSError, http.client.HTTPException) as error:
-            reason = str(getattr(error, "reason", error))
-            raise OperationError(
-                "Alertmanager can't be reached", where=url, why=reason, fix="see `terrace status`"
-            ) from None
+    def _ask(self, method: str, path: str, body: Any = None) -> Answer:
+        answer = self._client.request(method, path, body)
+        if answer.status >= http.client.BAD_REQUEST:
+            why = answer.text.strip() or answer.reason
+            raise OperationError(f"Alertmanager answers {answer.status}", where=answer.url, why=why)
+        return answer
 
 
 def select(alerts: Sequence[Alert], name: str, labels: Mapping[str, str]) -> list[Alert]:

@@ -15,7 +15,7 @@ from terrace.errors import InputError, OperationError
 from terrace.pipelines import PipelineClient, PipelineDefinition, make_bundle
 
 if TYPE_CHECKING:
-    from components.pipelines.programs.timer.records import Run, StepRun
+    from components.pipelines.programs.contract.records import Run, StepRun
 
 REPLAY_SECONDS = 900  # the first one installs the project's environment
 ERROR_LINES = 20

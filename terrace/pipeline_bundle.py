@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.pipelines.programs.timer.definition import FILE_NAME
-from components.pipelines.programs.timer.digest import FileDigest, content_digest
+from components.pipelines.programs.contract.definition import FILE_NAME
+from components.pipelines.programs.contract.digest import FileDigest, content_digest
 from terrace.errors import InputError, OperationError
 
 NEVER_SENT = frozenset(

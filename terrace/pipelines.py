@@ -8,23 +8,20 @@ run = client.wait(client.start(definition.name).id, on_step=print)
 
 from __future__ import annotations
 
-import base64
 import codecs
 import http.client
 import json
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from components.pipelines.programs.timer import definition as contract
-from components.pipelines.programs.timer.records import PipelineStatus, Run, StepRun
+from components.pipelines.programs.contract import definition as contract
+from components.pipelines.programs.contract.records import PipelineStatus, Run, StepRun
 from terrace.errors import InputError, InputErrors, Location, OperationError
 from terrace.pipeline_bundle import Bundle, make_bundle
-from terrace.web import trust
+from terrace.web import Answer, Client
 
 __all__ = [
     "Bundle",
@@ -40,7 +37,6 @@ __all__ = [
 # How long the service may be away (restarted, say) while a run is waited for (seconds).
 PATIENCE_SECONDS = 60.0
 TRANSIENT = frozenset({0, 502, 503, 504})
-REQUEST_SECONDS = 60.0
 SHOWN_LINES = 20
 
 
@@ -98,15 +94,8 @@ class PipelineClient:
     """
 
     def __init__(self, base_url: str, user: str, password: str, ca_file: Path | None = None) -> None:
-        address = urllib.parse.urlsplit(base_url)
-        if address.scheme not in {"http", "https"}:
-            raise InputError("The address of the pipelines service begins with https:// or http://", where=base_url)
         self._base = base_url.rstrip("/")
-        self._authorization = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=trust(ca_file))]
-        if address.hostname in {"localhost", "127.0.0.1", "::1"}:
-            handlers.append(urllib.request.ProxyHandler({}))
-        self._opener = urllib.request.build_opener(*handlers)
+        self._client = Client(base_url, user, password, ca_file)
 
     def pipelines(self) -> list[PipelineStatus]:
         """Return all pipelines as they stand."""
@@ -221,22 +210,14 @@ class PipelineClient:
     def _request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
-        url = self._base + path
-        # The scheme was checked when the client was made.
-        request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))  # noqa: S310
-        # Unredirected: the account must not be sent on to wherever an answer points.
-        request.add_unredirected_header("Authorization", self._authorization)
         try:
-            with self._opener.open(request, timeout=REQUEST_SECONDS) as answer:
-                content: bytes = answer.read()
-                return content
-        except urllib.error.HTTPError as error:
-            raise _refusal(error, url) from None
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            raise PipelinesError(
-                0, "The pipelines service can't be reached", where=url, why=str(reason), fix="See 'terrace status'."
-            ) from None
+            answer = self._client.send(method, path, body, headers or {})
+        except OperationError as error:
+            what = "The pipelines service can't be reached"
+            raise PipelinesError(0, what, where=self._base + path, why=error.why, fix="See 'terrace status'.") from None
+        if answer.status >= http.client.BAD_REQUEST:
+            raise _refusal(answer)
+        return answer.content
 
 
 class _Follower:
@@ -267,16 +248,16 @@ class _Follower:
                 self._whole.add(step)
 
 
-def _refusal(error: urllib.error.HTTPError, url: str) -> PipelinesError:
+def _refusal(answer: Answer) -> PipelinesError:
     try:
-        with error:
-            told = json.loads(error.read())["error"]
+        told = json.loads(answer.content)["error"]
         return PipelinesError(
-            error.code, told["what"], where=url, why=told.get("why") or None, fix=told.get("fix") or None
+            answer.status, told["what"], where=answer.url, why=told.get("why") or None, fix=told.get("fix") or None
         )
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError):
         # Not the service's own answer: the gateway's, say.
-        return PipelinesError(error.code, f"The pipelines service answers {error.code} {error.reason}", where=url)
+        what = f"The pipelines service answers {answer.status} {answer.reason}"
+        return PipelinesError(answer.status, what, where=answer.url)
 
 
 def _quote(text: str) -> str:

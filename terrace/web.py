@@ -14,18 +14,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from terrace.errors import OperationError
+from terrace.errors import InputError, OperationError
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was answered."""
+    """What was answered.
+
+    Attributes:
+        url: Who answered.
+        status: The status code of HTTP.
+        reason: What the status code means.
+        content: The body.
+    """
 
     url: str
     status: int
-    text: str
+    reason: str
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode(errors="replace")
 
     def json(self) -> Any:
         """Return the body as data.
@@ -66,33 +79,46 @@ class Client:
         ca_file: The certificate to trust; the system's where absent.
 
     Raises:
+        InputError: The address is none of HTTP.
         OperationError: The certificate can't be read.
     """
 
-    def __init__(self, url: str, user: str, password: str, ca_file: str | None = None) -> None:
+    def __init__(self, url: str, user: str, password: str, ca_file: str | Path | None = None) -> None:
+        address = urllib.parse.urlsplit(url)
+        if address.scheme not in {"http", "https"}:
+            raise InputError("the address of a service begins with https:// or http://", where=url)
         self._url = url.rstrip("/")
         self._account = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=trust(ca_file))]
-        if urllib.parse.urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}:
+        if address.hostname in {"localhost", "127.0.0.1", "::1"}:
             handlers.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*handlers)
 
-    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        """Return the answer, whatever its status.
+    def request(self, method: str, path: str, body: Any = None) -> Answer:
+        """Send ``body`` as JSON (nothing where it is None), and return the answer, whatever its status.
+
+        Raises:
+            OperationError: There is none.
+        """
+        content = None if body is None else json.dumps(body).encode()
+        return self.send(method, path, content, {"Content-Type": "application/json"})
+
+    def send(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
+        """Send ``content`` as it is, and return the answer, whatever its status.
 
         Raises:
             OperationError: There is none.
         """
         url = self._url + path
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": self._account, "Content-Type": "application/json"}
-        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310  # the platform's address
+        request = urllib.request.Request(url, content, dict(headers), method=method)  # noqa: S310  # checked above
+        # Unredirected: the account must not be sent on to wherever an answer points.
+        request.add_unredirected_header("Authorization", self._account)
         try:
             with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                return Answer(url, answer.status, answer.read().decode(errors="replace"))
+                return Answer(url, answer.status, answer.reason, answer.read())
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(url, error.code, error.read().decode(errors="replace"))
+                return Answer(url, error.code, error.reason, error.read())
         except (OSError, http.client.HTTPException) as error:
             raise OperationError(
                 "no answer",

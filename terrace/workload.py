@@ -127,6 +127,21 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Act:
+    """What the audit log is told of some requests to a route.
+
+    Args:
+        request: A pattern of a whole «METHOD path»; its group, if it has one, is what something was done to.
+        action: What was done, ``predict``; empty where nothing is told, as of pages that anybody is answered.
+        slot: The slot that they belong to, where it isn't the route's.
+    """
+
+    request: str
+    action: str
+    slot: str = ""
+
+
+@dataclass(frozen=True)
 class Route:
     """A path of the gateway that leads to the workload.
 
@@ -134,13 +149,17 @@ class Route:
         path: Begins and ends with a slash, ``/mlflow/``.
         port: Name of the port that it leads to.
         auth: ``gateway`` when the gateway asks for an account and its right, ``own`` when the workload itself does.
-        slot: The slot whose rights count at the gateway.
+        slot: The slot that requests belong to, and whose rights count where the gateway asks for an account. Of a
+            route of none, the audit log is told nothing.
         needs: What requests need of a person; of several that fit, the first counts. What none fits, no person may.
         keep_path: Whether the workload sees the path as the client sent it.
         body_mb: The largest request body (MiB) that is let through.
         hidden: Paths below it that are not let through: what is for the machine alone.
         servers: The Unix sockets of people who have a server of their own here, which gets their requests with the
             account that they came with, and with the path as it was sent; all others' requests go to ``port``.
+        reads: Whether it's data that is read there, so that the audit log is told of reading, too.
+        acts: What the audit log is told; of several that fit, the first counts, and what none fits is «read» or
+            «change» by its method.
     """
 
     path: str
@@ -152,6 +171,8 @@ class Route:
     body_mb: int = 16
     hidden: tuple[str, ...] = ()
     servers: Mapping[str, str] = field(default_factory=dict)
+    reads: bool = False
+    acts: tuple[Act, ...] = ()
 
 
 @dataclass(frozen=True)

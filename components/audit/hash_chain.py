@@ -21,7 +21,7 @@ from components.programs import program_files
 from terrace.password import Password
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
-from terrace.workload import READING, Artifact, Metrics, Need, Port, Probe, Process, Route, Workload
+from terrace.workload import READING, Act, Artifact, Metrics, Need, Port, Probe, Process, Route, Workload
 
 PATH = "/audit/"
 ACCOUNT = "seal"
@@ -92,6 +92,8 @@ def _workload(spec: HashChainSpec, target: HostTarget, key: Account, gateway_hos
                 # What none fits is for the platform's own account: Terrace's commands send what they did by it.
                 needs=(Need("read", READING),),
                 hidden=("metrics",),
+                reads=True,
+                acts=(Act(f"POST {PATH}events", ""),),
             ),
         ),
         metrics=(Metrics("http"),),

@@ -1,7 +1,8 @@
 """A DVC remote in the artifact store, served by the gateway.
 
 Provides DVC's HTTP remote (``method: PUT``) behind the gateway's account. What is stored is named by its content
-and can be added, never changed or deleted. Leaves out garbage collection.
+and can be added, never changed or deleted. Leaves out garbage collection: projects share the remote, and DVC's removes
+what the one at hand doesn't name, so an operator does it for all of them (docs/operations.md).
 
 Upstream: https://dvc.org/doc/user-guide/data-management/remote-storage/http, written for DVC 3.67.
 """
@@ -17,11 +18,13 @@ from components.base import Component, FlavorSpec, Inputs
 from components.data_versioning import DataVersioningOutputs
 from components.gateway import GatewayOutputs
 from terrace.targets.base import Service
-from terrace.targets.host import HostTarget, gateway_needs
-from terrace.workload import READING, Need
+from terrace.targets.host import HostTarget, gateway_acts, gateway_needs
+from terrace.workload import READING, Act, Need
 
 PATH = "/dvc/"
+SLOT = "data_versioning"
 NEEDS = (Need("read", READING), Need("edit", ("PUT",)))
+ACTS = (Act(rf"(?:GET|HEAD) {PATH}(.*)", "read_data"), Act(rf"PUT {PATH}(.*)", "write_data"))
 
 
 class DVCSpec(FlavorSpec):
@@ -51,8 +54,9 @@ class DVC(Component[DVCSpec, DataVersioningOutputs]):
             {
                 "gateway_folder_route": PATH,
                 "gateway_folder_path": store.folder,
-                "gateway_folder_slot": "data_versioning",
+                "gateway_folder_slot": SLOT,
                 "gateway_folder_needs": gateway_needs(PATH, NEEDS),
+                "gateway_folder_acts": gateway_acts(PATH, SLOT, ACTS, reads=True),
                 "gateway_folder_upload_mb": spec.upload_mb,
             },
             parent=self,

@@ -21,10 +21,27 @@ from components.gateway import GatewayOutputs
 from components.programs import program_files
 from components.templates import render
 from terrace.targets.base import Service
-from terrace.workload import READING, Artifact, File, Metrics, Need, Port, Probe, Process, Route, SetupStep, Workload
+from terrace.workload import (
+    READING,
+    Act,
+    Artifact,
+    File,
+    Metrics,
+    Need,
+    Port,
+    Probe,
+    Process,
+    Route,
+    SetupStep,
+    Workload,
+)
 
 PATH = "/feast/"
 NEEDS = (Need("read", READING), Need("read", ("POST",), "get-online-features"), Need("edit", ("POST",)))
+ACTS = (
+    Act(rf"POST {PATH}(get-online-features)", "read_features"),
+    Act(rf"POST {PATH}(push|write-to-online-store|materialize.*)", "write_features"),
+)
 
 
 class FeastSpec(FlavorSpec):
@@ -90,7 +107,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
                 "FEAST_METRICS_PORT": str(spec.metrics_port),
             },
             probe=Probe("http", "/health"),
-            routes=(Route(PATH, "http", auth="gateway", slot="feature_store", needs=NEEDS),),
+            routes=(Route(PATH, "http", auth="gateway", slot="feature_store", needs=NEEDS, reads=True, acts=ACTS),),
             metrics=(Metrics("metrics"),),
             unsaved=(".",),  # what it keeps lies in the database
         )

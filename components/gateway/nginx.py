@@ -111,7 +111,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
             "CERTIFICATE_FOLDER": "$(DATA)/tls",
             "NGINX_PID": "$(DATA)/nginx.pid",
             "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((str(spec.address), "localhost", "127.0.0.1"))),
-            **(_audit_variables(target.audit_port) if target.audit_port else {}),
+            **(_audit_variables(target.audit_port, target.routes_folder) if target.audit_port else {}),
         },
         probe=Probe("status", "/status", timeout_seconds=30),
         metrics=(Metrics("metrics"), Metrics("status", "/certificates")),
@@ -130,10 +130,11 @@ def _configuration(spec: NginxSpec, target: HostTarget) -> str:
     )
 
 
-def _audit_variables(port: int) -> dict[str, str]:
+def _audit_variables(port: int, routes: str) -> dict[str, str]:
     return {
         "PYTHONPATH": "$(CONFIG)",
         "AUDIT_PORT": str(port),
+        "AUDIT_ROUTES": routes,
         "AUDIT_REQUESTS": "$(DATA)/requests.jsonl",
         "AUDIT_ACCOUNTS": ",".join(RightsTable.load().reserved),
         "ACCOUNTS_FILE": "$(CONFIG)/accounts",

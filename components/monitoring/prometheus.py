@@ -21,9 +21,30 @@ from components.monitoring.parts import consoles, notices
 from components.templates import render
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
-from terrace.workload import Artifact, File, Metrics, Need, Port, Probe, Process, Route, SetupStep, Workload
+from terrace.workload import Act, Artifact, File, Metrics, Need, Port, Probe, Process, Route, SetupStep, Workload
 
 RULES = Path(__file__).parent / "rules.yaml"
+METRICS, ALERTS = "/prometheus/", "/alertmanager/"
+ROUTES = (
+    # Prometheus answers queries by POST too; what changes it is switched off.
+    Route(
+        METRICS,
+        "prometheus",
+        "gateway",
+        "monitoring",
+        (Need("read"),),
+        keep_path=True,
+        acts=(Act(f"POST {METRICS}.*", "read"),),
+    ),
+    Route(
+        ALERTS,
+        "alertmanager",
+        "gateway",
+        "monitoring",
+        keep_path=True,
+        acts=(Act(f"(?:POST|DELETE) {ALERTS}(api/v2/silences?.*)", "silence_alert"),),
+    ),
+)
 
 
 class PrometheusSpec(FlavorSpec):
@@ -49,7 +70,7 @@ class Prometheus(Component[PrometheusSpec, MonitoringOutputs]):
         """Run the three; services bring their scrape targets themselves."""
         target = self.on(HostTarget)
         gateway = inputs.of("gateway", GatewayOutputs)
-        metrics_url, alerts_url = f"{gateway.url}/prometheus/", f"{gateway.url}/alertmanager/"
+        metrics_url, alerts_url = gateway.url + METRICS, gateway.url + ALERTS
         target.run(_workload(spec, target, metrics_url, alerts_url), self)
         for name, url, path, port in (
             ("prometheus", metrics_url, "/prometheus/-/healthy", spec.port),
@@ -87,11 +108,7 @@ def _workload(spec: PrometheusSpec, target: HostTarget, metrics_url: str, alerts
             *consoles.files(),
         ),
         probe=Probe("prometheus", "/prometheus/-/ready"),
-        routes=(
-            # Prometheus answers queries by POST too; what changes it is switched off.
-            Route("/prometheus/", "prometheus", "gateway", "monitoring", needs=(Need("read"),), keep_path=True),
-            Route("/alertmanager/", "alertmanager", "gateway", "monitoring", keep_path=True),
-        ),
+        routes=ROUTES,
         metrics=(
             Metrics("prometheus", "/prometheus/metrics"),
             Metrics("alertmanager", "/alertmanager/metrics"),

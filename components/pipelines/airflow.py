@@ -23,14 +23,22 @@ from components.base import Account, Component, FlavorSpec, Inputs
 from components.database import DatabaseAccess, DatabaseOutputs
 from components.gateway import GatewayOutputs
 from components.pipelines import PipelinesOutputs
-from components.pipelines.parts.service import ACCOUNT, PATH, ServiceSpec, connections, environment, people_accounts
-from components.programs import program_files
+from components.pipelines.parts.service import (
+    ACCOUNT,
+    PATH,
+    PROGRAMS,
+    ServiceSpec,
+    connections,
+    environment,
+    people_accounts,
+    route,
+    shipped,
+)
 from terrace.password import Password
 from terrace.targets.base import Service
-from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
+from terrace.workload import Artifact, Metrics, Port, Probe, Process, Route, SetupStep, Workload
 
 PAGES = "/airflow/"
-PROGRAMS = "programs"  # the package that holds both programs, so that one may import the other
 INTAKE = f"{PROGRAMS}.airflow_intake"
 KEYS = ("airflow-fernet-key", "airflow-session-key", "airflow-token-key")
 # Settings that no option changes.
@@ -107,17 +115,17 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
             setup=(SetupStep("database", ("$(BIN)/airflow", "db", "migrate")),),
             processes=_processes(spec),
             ports=(Port("http", spec.port), Port("web", spec.web_port)),
-            files=(*shipped(), people_accounts(inputs.people)),
+            files=(*shipped("airflow_intake"), people_accounts(inputs.people)),
             environment={**own, **_settings(spec, inputs.of("gateway", GatewayOutputs).url + PAGES)},
             secrets={
-                "TIMER_PASSWORD": account.password,
+                "PIPELINES_PASSWORD": account.password,
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.url("postgresql+psycopg2"),
                 **self._keys(),
                 **project,
             },
             probe=Probe("http", "/health", timeout_seconds=180),
             routes=(
-                Route(PATH, "http", auth="own", body_mb=spec.bundle_mb, hidden=("metrics",)),
+                route(spec),
                 # What tasks and the scheduler say to each other stays on the machine.
                 Route(PAGES, "web", auth="own", keep_path=True, hidden=("execution",)),
             ),
@@ -144,13 +152,6 @@ def _processes(spec: AirflowSpec) -> tuple[Process, ...]:
         Process("scheduler", (*own, f"{INTAKE}.scheduler"), spec.memory_mb, stop_seconds=30),
         Process("dag-processor", (airflow, "dag-processor"), 1024, stop_seconds=10),
     )
-
-
-def shipped() -> tuple[File, ...]:
-    """Return both programs in the package that holds them."""
-    files = (*program_files("pipelines", "timer"), *program_files("pipelines", "airflow_intake"))
-    package = File(f"{PROGRAMS}/__init__.py", '"""The platform\'s programs."""\n')
-    return (package, *(File(f"{PROGRAMS}/{file.path}", file.content) for file in files))
 
 
 def _settings(spec: AirflowSpec, pages: str) -> dict[str, str]:

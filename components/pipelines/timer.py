@@ -4,7 +4,7 @@ Provides what a team on one machine needs of an orchestrator: pipelines are sent
 environment of their own with retries and time limits, on a schedule or on demand, with logs, exit codes, and
 metrics. Leaves out parallel steps, backfills, and several machines.
 
-Upstream: this project, ``components/pipelines/programs/timer``; built on APScheduler 3
+Upstream: this project, ``components/pipelines/programs``; built on APScheduler 3
 (https://apscheduler.readthedocs.io/).
 """
 
@@ -15,11 +15,22 @@ from typing import ClassVar, Literal
 from components.base import Account, Component, FlavorSpec, Inputs
 from components.gateway import GatewayOutputs
 from components.pipelines import PipelinesOutputs
-from components.pipelines.parts.service import ACCOUNT, PATH, ServiceSpec, connections, environment, people_accounts
-from components.programs import program_files
+from components.pipelines.parts.service import (
+    ACCOUNT,
+    PATH,
+    PROGRAMS,
+    ServiceSpec,
+    connections,
+    environment,
+    people_accounts,
+    route,
+    shipped,
+)
 from terrace.password import Password
 from terrace.targets.base import Service
-from terrace.workload import Artifact, Metrics, Port, Probe, Process, Route, Workload
+from terrace.workload import Artifact, Metrics, Port, Probe, Process, Workload
+
+TIMER = f"{PROGRAMS}.timer"
 
 
 class TimerSpec(ServiceSpec):
@@ -54,13 +65,13 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
         return Workload(
             name="timer",
             artifact=self.artifact,
-            processes=(Process("server", ("$(BIN)/python", "-m", "timer"), spec.memory_mb, stop_seconds=30),),
+            processes=(Process("server", ("$(BIN)/python", "-m", TIMER), spec.memory_mb, stop_seconds=30),),
             ports=(Port("http", spec.port),),
-            files=(*program_files("pipelines", "timer"), people_accounts(inputs.people)),
+            files=(*shipped("timer"), people_accounts(inputs.people)),
             environment=environment(spec, account, project, inputs),
-            secrets={"TIMER_PASSWORD": account.password, **project},
+            secrets={"PIPELINES_PASSWORD": account.password, **project},
             probe=Probe("http", "/health"),
-            routes=(Route(PATH, "http", auth="own", body_mb=spec.bundle_mb, hidden=("metrics",)),),
+            routes=(route(spec),),
             metrics=(Metrics("http"),),
             downloads=True,
             unsaved=("uv-cache", "bundles/*/.venv"),

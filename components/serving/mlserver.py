@@ -29,12 +29,14 @@ from components.templates import render
 from terrace.password import Password
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
-from terrace.workload import READING, Artifact, File, Metrics, Need, Port, Probe, Process, Route, Workload
+from terrace.workload import READING, Act, Artifact, File, Metrics, Need, Port, Probe, Process, Route, Workload
 
 PATH = "/serving/"
 NEEDS = (Need("read", READING), Need("use", ("POST",)))
+ACTS = (Act(rf"POST {PATH}v2/models/([^/]+).*/infer", "predict"),)
 # The machine's alone, and MLflow's own way to ask, which would neither be kept nor name a version.
 HIDDEN = ("v2/repository", "invocations")
+ROUTE = Route(PATH, "http", "gateway", "serving", NEEDS, hidden=HIDDEN, reads=True, acts=ACTS)
 WRITER, READER, LABELLER = "predictions_writer", "predictions_reader", "predictions_labeller"
 # What scikit-learn's gradient boosting needs; none of these runs code of the file's choice when it is loaded.
 REVIEWED_TYPES = (
@@ -141,7 +143,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
             },
             secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password, **keeping.secrets},
             probe=Probe("http", "/v2/health/live"),
-            routes=(Route(PATH, "http", auth="gateway", slot="serving", needs=NEEDS, hidden=HIDDEN),),
+            routes=(ROUTE,),
             metrics=(Metrics("metrics"), Metrics("sync"), *keeping.metrics),
             downloads=True,
             unsaved=(".",),  # models come from the registry

@@ -2,8 +2,9 @@
 
 Provides runs, artifacts proxied by the server, and the model registry (slot ``registry`` names it), with MLflow's
 own authentication on: an account for each person of the team with the rights of their roles, and accounts for
-administrators, projects, serving, and what only reads. Leaves out rights in single experiments and models, which their
-makers give in MLflow itself, and model formats that unpickle.
+administrators, projects, serving, and what only reads. What people delete can be brought back for a time, and is then
+removed for good with its artifacts, but for what a registered version came from. Leaves out rights in single
+experiments and models, which their makers give in MLflow itself, and model formats that unpickle.
 
 Upstream: https://mlflow.org/docs/latest/self-hosting/, written for MLflow 3.17.
 """
@@ -13,13 +14,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import pulumi
 from pydantic import Field
 
 from components.artifact_store import ArtifactStoreOutputs, Store
+from components.audit import AuditOutputs
 from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount
 from components.database import DatabaseAccess, DatabaseOutputs
 from components.gateway import GatewayOutputs
@@ -27,13 +29,24 @@ from components.programs import program_files
 from components.tracking import TrackingOutputs
 from terrace.password import Password
 from terrace.targets.base import Service
-from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
+from terrace.workload import Act, Artifact, File, Metrics, Port, Probe, Process, Route, SetupStep, Workload
 
 ADMIN = "admin"
 SERVING = "serving"
 READER = "reader"
 ACCOUNTS = (ADMIN, "projects", SERVING, READER)  # administrators, pipelines and notebooks, serving, what only looks
 PATH = "/mlflow/"
+MODELS = rf"{PATH}.*(?:registered-models|model-versions)/"
+ACTS = (
+    Act(rf"[A-Z]+ {PATH}(?:health|version|metrics|favicon\.ico|static-files/.*|manifest\.json)", ""),
+    Act(rf"(?:GET|HEAD) {MODELS}(get-artifact)", "read_artifact", "registry"),
+    Act(rf"(?:(?:GET|HEAD|OPTIONS) {MODELS}.*|POST {MODELS}(?:search|get-[\w-]+))", "read", "registry"),
+    Act(rf"([A-Z]+ {MODELS}.*)", "change", "registry"),
+    Act(rf"(?:GET|HEAD) {PATH}(?:.*/)?(?:mlflow-artifacts/artifacts|get-artifact)/?(.*)", "read_artifact"),
+    Act(rf"[A-Z]+ {PATH}(?:.*/)?mlflow-artifacts/(.*)", "change_artifact"),
+    # MLflow searches by POST.
+    Act(rf"POST {PATH}(?:.*/)?(?:search|search-[\w-]+|get-[\w-]+|graphql)", "read"),
+)
 # What accounts of services may do with everybody's; what they make themselves is their own to manage.
 READS = {"experiment": "READ", "registered_model": "READ", "prompt": "READ"}
 GRANTS: dict[str, dict[str, str]] = {
@@ -43,6 +56,7 @@ GRANTS: dict[str, dict[str, str]] = {
     READER: READS,
 }  # serving notes models' state
 HASH_ROUNDS = 1000
+PROGRAMS = ("mlflow_accounts.py", "mlflow_people.py", "mlflow_rights.py", "mlflow_metrics.py", "mlflow_cleanup")
 SETUP = (
     SetupStep("databases-and-accounts", ("$(BIN)/python", "$(CONFIG)/mlflow_accounts.py")),
     SetupStep("people", ("$(BIN)/python", "$(CONFIG)/mlflow_people.py", "$(CONFIG)/people.json"), live=True),
@@ -58,6 +72,16 @@ class MLflowSpec(FlavorSpec):
     workers: int = Field(1, ge=1, le=16, description="Server processes; each takes about 0.5 GB.")
     memory_mb: int = Field(2048, ge=1024, description="Most memory (MiB) of one process.")
     upload_mb: int = Field(4096, ge=1, description="Largest artifact (MiB) that can be uploaded.")
+    keep_deleted_days: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="How long deleted runs, experiments, and logged models can be brought back before they are "
+        "removed for good with their artifacts (days); 0 removes nothing. What a registered version came from stays.",
+    )
+    cleanup_at: str = Field(
+        "05:30", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="When they are removed each day, in local time."
+    )
 
 
 class MLflow(Component[MLflowSpec, TrackingOutputs]):
@@ -66,6 +90,8 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     token: ClassVar[str] = "terrace:tracking:MLflow"
     spec_type: ClassVar[type[FlavorSpec]] = MLflowSpec
     requires: ClassVar[tuple[str, ...]] = ("database", "artifact_store", "gateway")
+    uses: ClassVar[tuple[str, ...]] = ("audit",)
+    tells_audit: ClassVar[str] = "mlflow"
     supports: ClassVar[tuple[str, ...]] = ("host",)
     artifact: ClassVar[Artifact] = Artifact(lock="mlflow", package="mlflow", one_way="the schemas of its databases")
 
@@ -77,7 +103,8 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
         store = inputs.of("artifact_store", ArtifactStoreOutputs).provision("mlflow", "mlflow", self)
         accounts = {name: Account(name, Password(f"mlflow-{name}", self).value) for name in ACCOUNTS}
         databases = _Databases(data, accounts_data)
-        workload = self._workload(spec, gateway, store, databases, accounts, inputs.people)
+        cleanup = _cleanup(spec, inputs.optional("audit", AuditOutputs)) if spec.keep_deleted_days else _Cleanup()
+        workload = self._workload(spec, gateway, store, databases, accounts, inputs.people, cleanup)
         self.target.run(workload, self, after=[data.resource, accounts_data.resource, store.resource])
         public_url = gateway.url + PATH.rstrip("/")
         url = self.target.address(workload, "http")
@@ -94,6 +121,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
         databases: _Databases,
         accounts: Mapping[str, Account],
         people: tuple[PersonAccount, ...],
+        cleanup: _Cleanup,
     ) -> Workload:
         return Workload(
             name="mlflow",
@@ -101,18 +129,16 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
             setup=SETUP,
             processes=(
                 Process("server", _server_command(spec), spec.memory_mb),
-                Process("metrics", _metrics_command(spec), memory_mb=256),
+                Process("metrics", (*_metrics_command(spec), *cleanup.records), memory_mb=256),
+                *cleanup.processes,
             ),
             ports=(Port("http", spec.port), Port("metrics", spec.metrics_port)),
             files=(
                 File("basic_auth.ini", _basic_auth(databases.accounts)),
                 File("people.json", _people(people), live=True),
-                *program_files("tracking", "mlflow_accounts.py"),
-                *program_files("tracking", "mlflow_people.py"),
-                *program_files("tracking", "mlflow_rights.py"),
-                *program_files("tracking", "mlflow_metrics.py"),
+                *(file for program in PROGRAMS for file in program_files("tracking", program)),
             ),
-            environment={**_settings(spec, gateway), "MLFLOW_ARTIFACTS_DESTINATION": store.folder},
+            environment={**_settings(spec, gateway, store), **cleanup.environment},
             secrets={
                 "MLFLOW_BACKEND_STORE_URI": databases.runs.url(),
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": Password("mlflow-session-key", self).value,
@@ -120,13 +146,13 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
                 "MLFLOW_ACCOUNTS": _accounts(accounts),
             },
             probe=Probe("http", "/health"),
-            routes=(Route(PATH, "http", auth="own", body_mb=spec.upload_mb),),
+            routes=(Route(PATH, "http", auth="own", slot="tracking", body_mb=spec.upload_mb, reads=True, acts=ACTS),),
             metrics=(Metrics("metrics"),),
             unsaved=(".",),  # what it keeps lies in the database and the artifact store
         )
 
 
-def _settings(spec: MLflowSpec, gateway: GatewayOutputs) -> dict[str, str]:
+def _settings(spec: MLflowSpec, gateway: GatewayOutputs, store: Store) -> dict[str, str]:
     return {
         "HOME": "$(DATA)",
         "PYTHONPATH": "$(CONFIG)",
@@ -134,6 +160,7 @@ def _settings(spec: MLflowSpec, gateway: GatewayOutputs) -> dict[str, str]:
         # The certificate names localhost, too.
         "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{spec.port},{gateway.address},localhost:{gateway.port}",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"{gateway.url},https://localhost:{gateway.port}",
+        "MLFLOW_ARTIFACTS_DESTINATION": store.folder,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -144,6 +171,31 @@ def _settings(spec: MLflowSpec, gateway: GatewayOutputs) -> dict[str, str]:
 class _Databases:
     runs: DatabaseAccess
     accounts: DatabaseAccess
+
+
+@dataclass(frozen=True)
+class _Cleanup:
+    """What the workload has more where deleted things are removed for good."""
+
+    processes: tuple[Process, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    records: tuple[str, ...] = ()
+
+
+def _cleanup(spec: MLflowSpec, audit: AuditOutputs | None) -> _Cleanup:
+    folder = "$(DATA)/cleanup"
+    return _Cleanup(
+        processes=(Process("cleanup", ("$(BIN)/python", "-m", "mlflow_cleanup"), spec.memory_mb),),
+        environment={
+            "CLEANUP_KEEP_DAYS": str(spec.keep_deleted_days),
+            "CLEANUP_AT": spec.cleanup_at,
+            "CLEANUP_RECORDS": folder,
+            "CLEANUP_SERVER": f"http://127.0.0.1:{spec.port}",
+            "CLEANUP_USER": ADMIN,
+            **({"CLEANUP_AUDIT_PORT": str(audit.port)} if audit else {}),
+        },
+        records=(folder,),
+    )
 
 
 def _server_command(spec: MLflowSpec) -> tuple[str, ...]:

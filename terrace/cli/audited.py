@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
 
-from terrace.cli.promote import person
 from terrace.errors import TerraceError
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ def audited(session: Session, action: str, about: str, *, send_first: bool = Fal
     finally:
         journal.end(event, outcome, note.detail)
         _send(session, journal)
+
+
+def person() -> str:
+    """Return who runs the command, for the record."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def _send(session: Session, journal: Journal) -> None:

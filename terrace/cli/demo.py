@@ -15,7 +15,7 @@ from terrace.cli.errors import FAILED
 from terrace.cli.options import AsJson, Engine, Environment, ProjectFolder, Yes
 
 if TYPE_CHECKING:
-    from components.pipelines.programs.timer.records import Run, StepRun
+    from components.pipelines.programs.contract.records import Run, StepRun
     from terrace.cli.operations import Session
     from terrace.status import Status
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +35,7 @@ def promote(
     Example: terrace promote local flights-delay 7
     """
     from terrace.cli import operations
-    from terrace.cli.audited import audited
+    from terrace.cli.audited import audited, person
     from terrace.models import Models
 
     session = operations.open_session(env, project, engine, as_json=as_json)
@@ -45,11 +43,6 @@ def promote(
         moved = Models(env, session.outputs(show_secrets=True)).promote(model, version, person())
         note.detail = f"version {moved.version} in place of {moved.previous or 'none'}"
     print_moved(moved, as_json=as_json)
-
-
-def person() -> str:
-    """Return who runs the command, for the record."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def print_moved(moved: Moved, *, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from terrace.cli.options import AsJson, Engine, ProjectFolder
-from terrace.cli.promote import ModelName, NamedEnvironment, person, print_moved
+from terrace.cli.promote import ModelName, NamedEnvironment, print_moved
 
 
 def rollback(
@@ -18,7 +18,7 @@ def rollback(
     Example: terrace rollback local flights-delay
     """
     from terrace.cli import operations
-    from terrace.cli.audited import audited
+    from terrace.cli.audited import audited, person
     from terrace.models import Models
 
     session = operations.open_session(env, project, engine, as_json=as_json)

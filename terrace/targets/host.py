@@ -20,7 +20,7 @@ from terrace.targets import host_configuration
 from terrace.targets.base import Service, Target
 from terrace.targets.given import network_address
 from terrace.targets.places import data_folder, filler, socket_path, software_folder
-from terrace.targets.variables import edges, files, gateway_needs, setup, software
+from terrace.targets.variables import edges, files, gateway_acts, gateway_needs, setup, software
 from terrace.workload import Workload
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from terrace.spec_host import Firewall
     from terrace.targets.hosts import Hosts
 
-__all__ = ["HostTarget", "gateway_needs"]
+__all__ = ["HostTarget", "gateway_acts", "gateway_needs"]
 
 ANNOUNCED = {"gateway": "service_routes", "monitoring": "service_metrics"}
 

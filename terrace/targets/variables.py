@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pulumi
 
 from components.programs import lock_text, lock_version
 from terrace.targets.places import Fill
-from terrace.workload import Artifact, Need, Probe, Workload
+from terrace.workload import Act, Artifact, Need, Probe, Workload
 
 
 def software(artifact: Artifact) -> dict[str, Any]:
@@ -47,6 +48,11 @@ def gateway_needs(path: str, needs: Sequence[Need]) -> list[dict[str, str]]:
     ]
 
 
+def gateway_acts(path: str, slot: str, acts: Sequence[Act], *, reads: bool) -> dict[str, Any]:
+    """Return what the gateway's collector of audit events is told of the requests below its ``path``."""
+    return {"path": path, "slot": slot, "reads": reads, "acts": [asdict(act) for act in acts]}
+
+
 def edges(workload: Workload) -> dict[str, Any]:
     """Return how others reach the workload: ports, probe, routes, metrics."""
     return {
@@ -63,6 +69,7 @@ def edges(workload: Workload) -> dict[str, Any]:
                 "body_mb": route.body_mb,
                 "hidden": list(route.hidden),
                 "servers": dict(route.servers),
+                "acts": gateway_acts(route.path, route.slot, route.acts, reads=route.reads),
             }
             for route in workload.routes
         ],

@@ -1,8 +1,15 @@
-"""Lines of the gateway's log of requests, as tests make them."""
+"""Lines of the gateway's log of requests, as tests make them, and what they mean on a platform of tier 3."""
 
 from __future__ import annotations
 
+import functools
 import json
+import tempfile
+from pathlib import Path
+
+from components.gateway.programs.audit_collector.acts import Acts
+from components.gateway.programs.audit_collector.requests import Reader
+from tests.components.recording import blueprint, plan
 
 TIME = "2026-03-01T12:{:02d}:00+00:00"
 
@@ -20,3 +27,22 @@ def line(number: int, request: str = "GET /feast/health", *, status: int = 200, 
         "slot": slot.get(path.split("/")[1], ""),
     }
     return json.dumps({**found, **changes})
+
+
+@functools.cache
+def acts() -> Acts:
+    """Return what requests mean, from the files that the services of tier 3 drop."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for resource in plan(blueprint(3, folder)):
+            variables = json.loads(str(resource.inputs.get("variables", "{}")))
+            routes = [route["acts"] for route in variables.get("service_routes", [])]
+            dropped = routes or [variables[key] for key in ("gateway_folder_acts",) if key in variables]
+            if dropped:
+                (folder / f"{resource.urn.rpartition('::')[2]}.acts").write_text(json.dumps(dropped))
+        return Acts.load(folder)
+
+
+def reader(seen: dict[str, float] | None = None) -> Reader:
+    """Return a reader that knows Ann."""
+    return Reader({"ann"}, acts(), seen)

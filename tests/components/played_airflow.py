@@ -24,10 +24,10 @@ from components.pipelines.programs.airflow_intake.client import AirflowClient
 from components.pipelines.programs.airflow_intake.engine import AirflowEngine
 from components.pipelines.programs.airflow_intake.names import ENVIRONMENT, run_id
 from components.pipelines.programs.airflow_intake.steps import StepFailed, Task, carry_out, definition_of
-from components.pipelines.programs.timer.api import application
-from components.pipelines.programs.timer.records import Run, now
-from components.pipelines.programs.timer.settings import Settings
-from components.pipelines.programs.timer.store import Store
+from components.pipelines.programs.contract.records import Run, now
+from components.pipelines.programs.intake.api import application
+from components.pipelines.programs.intake.settings import Settings
+from components.pipelines.programs.intake.store import Store
 from tests.components.timer_server import PASSWORD, STARTS_WITHIN_SECONDS, Server, free_port, wait_for
 
 HEALTHY = {part: {"status": "healthy"} for part in ("metadatabase", "scheduler", "dag_processor")}

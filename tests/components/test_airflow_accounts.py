@@ -43,7 +43,7 @@ class Manager:
         monkeypatch.setitem(sys.modules, f"{PACKAGE}.accounts", self._module)
         settings = {"PORT": "1", "DATA": str(folder), "USER": "pipelines", "PEOPLE": str(self._people)}
         for name, value in settings.items():
-            monkeypatch.setenv(f"TIMER_{name}", value)
+            monkeypatch.setenv(f"PIPELINES_{name}", value)
         self.begin("of-projects")
 
     def give(self, password: str) -> None:
@@ -56,7 +56,7 @@ class Manager:
 
     def begin(self, password: str) -> None:
         """Start Airflow's API server, with this password of projects."""
-        self._monkeypatch.setenv("TIMER_PASSWORD", password)
+        self._monkeypatch.setenv("PIPELINES_PASSWORD", password)
         self.airflow: Any = self._module.PeopleAuthManager()
         self.airflow.init()
 

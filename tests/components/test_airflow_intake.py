@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from components.pipelines.airflow import INTAKE, shipped
+from components.pipelines.airflow import INTAKE
+from components.pipelines.parts.service import shipped
 from components.pipelines.programs.airflow_intake import engine
 from components.pipelines.programs.airflow_intake.names import cron_text, run_id
 from components.pipelines.programs.airflow_intake.scheduler import bounded, wait_for_answer
 from components.pipelines.programs.airflow_intake.steps import StepFailed, Task, carry_out, note_of
-from components.pipelines.programs.timer.records import Run, now
+from components.pipelines.programs.contract.records import Run, now
 from components.pipelines.programs.timer.scheduling import cron_trigger
 from terrace.pipelines import PipelinesError
 from tests.components.played_airflow import Intake
@@ -44,7 +45,7 @@ def test_a_run_is_airflows_and_looks_like_any_other(intake: Intake, tmp_path: Pa
         ("a", "succeeded", 2, 0),
         ("b", "succeeded", 1, 0),
     ]
-    assert intake.log(run, "a") == "first\n[timer] ended with exit code 3\nagain\n"
+    assert intake.log(run, "a") == "first\n[pipelines] ended with exit code 3\nagain\n"
     assert intake.log(run, "b") == f"*** {run.id} [e-mail address]\n"
     assert SECRET not in intake.log(run, "b")
     assert intake.metric('terrace_pipeline_last_run_succeeded{pipeline="both"}') == 1
@@ -117,7 +118,7 @@ def test_a_bundle_that_comes_during_a_run_waits_for_its_end(intake: Intake, tmp_
 
 def test_only_the_last_runs_are_kept_there_too(intake: Intake, tmp_path: Path) -> None:
     intake.stop()
-    intake.settings["TIMER_KEEP_RUNS"] = "1"
+    intake.settings["PIPELINES_KEEP_RUNS"] = "1"
     intake.start()
     for _ in range(2):
         run = run_once(intake, tmp_path / "p", "kept", {"name": "a", "command": ["true"]})
@@ -177,7 +178,7 @@ def test_an_environment_is_made_before_the_steps(intake: Intake, tmp_path: Path)
     uv = tmp_path / "uv"
     uv.write_text("#!/bin/sh\necho made; [ ! -e broken ] && mkdir -p .venv\n")
     uv.chmod(0o700)
-    intake.settings["TIMER_UV"] = str(uv)
+    intake.settings["PIPELINES_UV"] = str(uv)
     intake.start()
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "uv.lock").touch()
@@ -260,11 +261,11 @@ def test_a_lost_task_that_ends_late_says_nothing_of_its_successor(intake: Intake
 
 
 def test_what_is_shipped_needs_nothing_but_what_is_shipped(tmp_path: Path) -> None:
-    for file in shipped():
+    for file in shipped("airflow_intake"):
         place = tmp_path / file.path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(str(file.content))
     command = [sys.executable, "-P", "-c", f"import {INTAKE}.__main__; {INTAKE}.__main__.main()"]
     done = subprocess.run(command, env={"PYTHONPATH": str(tmp_path)}, cwd="/", capture_output=True, text=True)
-    assert "can't start: TIMER_PORT" in done.stderr
+    assert "can't start: PIPELINES_PORT" in done.stderr
     assert f"from {INTAKE}.dags import pipeline" in engine.DAG_FILE

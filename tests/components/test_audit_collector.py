@@ -16,8 +16,8 @@ import pytest
 
 from components.gateway.programs.audit_collector import __main__ as program
 from components.gateway.programs.audit_collector import spool as spooling
-from components.gateway.programs.audit_collector.requests import Reader
 from components.gateway.programs.audit_collector.spool import Spool
+from tests.components import audit_lines
 from tests.components.audit_lines import line
 
 
@@ -73,7 +73,7 @@ def nginx(tmp_path: Path) -> Any:
 def test_each_request_arrives_once_however_often_it_is_killed(nginx: Nginx) -> None:
     log = AuditLog()
     for _ in range(5):
-        spool, reader = Spool(nginx.path, nginx.reopen), Reader({"ann"})  # the program is new each time
+        spool, reader = Spool(nginx.path, nginx.reopen), audit_lines.reader()  # the program is new each time
         nginx.write(3)
         log.dies_after_taking = True
         with pytest.raises(ConnectionResetError):
@@ -81,14 +81,14 @@ def test_each_request_arrives_once_however_often_it_is_killed(nginx: Nginx) -> N
         nginx.write(2)  # more lines, before it is tried again
         log.dies_after_taking = False
     spool = Spool(nginx.path, nginx.reopen)
-    while program.collect(spool, Reader({"ann"}), log.send):
+    while program.collect(spool, audit_lines.reader(), log.send):
         pass
     assert log.requests == nginx.written == 25
 
 
 @pytest.mark.parametrize("status", [0, 403, 500, 503])
 def test_what_nobody_takes_waits(nginx: Nginx, status: int) -> None:
-    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), audit_lines.reader()
     log.status = status
     nginx.write(4)
     with pytest.raises(OSError, match=f"answers {status}" if status else None):
@@ -101,7 +101,7 @@ def test_what_nobody_takes_waits(nginx: Nginx, status: int) -> None:
 
 
 def test_what_the_audit_log_will_never_take_is_put_aside(nginx: Nginx, capsys: pytest.CaptureFixture[str]) -> None:
-    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), audit_lines.reader()
     log.status = 400
     nginx.write(2)
     assert program.collect(spool, reader, log.send)
@@ -121,14 +121,14 @@ def test_no_character_of_a_path_ends_its_line(nginx: Nginx, capsys: pytest.Captu
     nginx.file.flush()
     with nginx.path.open("ab") as file:
         file.write(line(6, "PUT /dvc/c~").replace("~", "\udcff").encode(errors="surrogateescape") + b"\n")
-    assert program.collect(spool, Reader({"ann"}), log.send)
+    assert program.collect(spool, audit_lines.reader(), log.send)
     assert log.requests == 6
     assert not spool.aside.exists()
     assert capsys.readouterr().out == ""
 
 
 def test_what_is_no_line_is_kept_aside_once(nginx: Nginx, capsys: pytest.CaptureFixture[str]) -> None:
-    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), audit_lines.reader()
     nginx.write(1)
     nginx.file.write("half of it\n")
     nginx.write(1)
@@ -147,7 +147,7 @@ def logins(log: AuditLog) -> int:
 
 
 def test_a_login_that_was_not_taken_comes_again(nginx: Nginx) -> None:
-    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), audit_lines.reader()
     log.status = 503
     nginx.write(1)
     for _ in range(2):
@@ -163,12 +163,12 @@ def test_who_was_there_before_a_restart_does_not_log_in_anew(nginx: Nginx) -> No
     for _ in range(3):
         spool = Spool(nginx.path, nginx.reopen)
         nginx.write(1)
-        assert program.collect(spool, Reader({"ann"}, spool.seen), log.send)
+        assert program.collect(spool, audit_lines.reader(spool.seen), log.send)
     assert (log.requests, logins(log)) == (3, 1)
 
 
 def test_half_a_line_waits_for_its_other_half(nginx: Nginx) -> None:
-    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), Reader({"ann"})
+    log, spool, reader = AuditLog(), Spool(nginx.path, nginx.reopen), audit_lines.reader()
     whole = line(1)
     nginx.file.write(whole[:20])
     nginx.file.flush()
@@ -181,7 +181,7 @@ def test_half_a_line_waits_for_its_other_half(nginx: Nginx) -> None:
 
 def drain(nginx: Nginx, log: AuditLog) -> None:
     spool = Spool(nginx.path, nginx.reopen)  # after a kill
-    while program.collect(spool, Reader({"ann"}), log.send):
+    while program.collect(spool, audit_lines.reader(), log.send):
         pass
 
 
@@ -270,7 +270,8 @@ def test_the_program_sends_what_there_is_and_a_sign_of_life(
 ) -> None:
     (tmp_path / "accounts").write_text("ann:{SSHA}x\n")
     variables = {"NGINX_PID": "nginx.pid", "ACCOUNTS_FILE": str(tmp_path / "accounts"), "AUDIT_ACCOUNTS": "admin"}
-    for name, value in {**variables, "AUDIT_REQUESTS": str(nginx.path)}.items():
+    (tmp_path / "feast.acts").write_text('[{"path": "/feast/", "slot": "feature_store", "reads": true, "acts": []}]')
+    for name, value in {**variables, "AUDIT_REQUESTS": str(nginx.path), "AUDIT_ROUTES": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(program, "HEARTBEAT_SECONDS", 0)
     monkeypatch.setattr(program, "REQUEST_SECONDS", 0.2)

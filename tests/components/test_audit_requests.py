@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from components.audit.programs.audit_log.events import parse
+from components.gateway.programs.audit_collector.acts import Acts
 from components.gateway.programs.audit_collector.requests import SESSION_SECONDS, Reader, Request
+from tests.components import audit_lines
 from tests.components.audit_lines import TIME, line
 
 
 def events(*lines: str, reader: Reader | None = None) -> list[tuple[str, str, str, str, int]]:
     """Return what lines say, without the first login."""
     requests = [request for each in lines if (request := Request.parse(each))]
-    found = (reader or Reader({"ann"})).events(requests)
+    found = (reader or audit_lines.reader()).events(requests)
     assert all(parse(each) for each in found), "the audit log takes it"
     return [
         (each["actor"], each["action"], each["object"], each["outcome"], each["count"])
@@ -94,6 +96,15 @@ def test_nobody_is_told_of_by_what_anybody_is_answered() -> None:
     assert events(line(1, user="")) == []
 
 
+def test_a_service_that_has_gone_is_told_of_by_method() -> None:
+    there = Reader({"ann"}, Acts())
+    gone = line(1, "POST /serving/v2/models/flights/infer")
+    assert events(gone, reader=there) == [
+        ("ann", "change", "serving: POST /serving/v2/models/flights/infer", "ok", 1),
+    ]
+    assert events(line(2, "GET /mlflow/x"), reader=there) == [], "nothing says whose it was"
+
+
 def test_terraces_own_sending_is_no_event_and_looking_at_the_log_is() -> None:
     assert events(line(1, "POST /audit/events", slot="audit")) == []
     assert events(line(1, "GET /audit/records", slot="audit")) == [("ann", "read", "audit", "ok", 1)]
@@ -109,7 +120,7 @@ def test_what_is_alike_is_one_event_that_says_how_often() -> None:
 
 
 def test_a_login_is_the_first_request_after_a_while() -> None:
-    reader = Reader({"ann"})
+    reader = audit_lines.reader()
     minutes = (0, 1, 2, 3 + SESSION_SECONDS // 60, 4 + SESSION_SECONDS // 60)
     logins = []
     for minute in minutes:
@@ -121,7 +132,7 @@ def test_a_login_is_the_first_request_after_a_while() -> None:
 
 def test_the_same_lines_are_the_same_events() -> None:
     lines = [Request.parse(line(number)) for number in range(3)]
-    one, two = (Reader({"ann"}).events(filter(None, lines)) for _ in range(2))
+    one, two = (audit_lines.reader().events(filter(None, lines)) for _ in range(2))
     assert one == two
     assert len({each["id"] for each in one}) == 2, "a login and a read"
 

@@ -122,7 +122,7 @@ CALLERS = {
     18083: "mlserver prometheus",
     18084: "mlserver prometheus",
     18180: "evidently gateway portal prometheus",
-    18190: "audit gateway mlserver portal prometheus",  # serving and the gateway send what was done
+    18190: "audit gateway mlflow mlserver portal prometheus",  # they send what was done
     19090: "gateway portal prometheus",
     19093: "gateway portal prometheus",
     19100: "portal prometheus",

@@ -160,7 +160,7 @@ def test_what_is_told_the_audit_log_on_another_host_says_who_speaks(planned: dic
     assert configuration.count("listen 10.1.0.1:18190 ssl") == 1
     assert f'"CN=Terrace {ENVIRONMENT} front" front;' in configuration
     told = _variables(planned["audit-service"])["service_environment"]
-    assert (told["AUDIT_GATEWAY_HOST"], told["AUDIT_SOURCES"]) == ("front", "gateway,mlserver")
+    assert (told["AUDIT_GATEWAY_HOST"], told["AUDIT_SOURCES"]) == ("front", "gateway,mlflow,mlserver")
 
 
 def test_only_a_host_has_its_own_authoritys_key(planned: dict[str, Recorded]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from components.pipelines.parts.service import digest_of
-from components.pipelines.programs.timer.people import People
+from components.pipelines.programs.intake.people import People
 from components.tracking.mlflow import HASH_ROUNDS, _password_hash
 from terrace.resolve import Blueprint
 from terrace.rights import RightsTable
@@ -125,7 +125,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Any:
     people = [{"name": name, "right": right, **digest_of(name, f"{name}-pw")} for name, right in rights.items()]
     file.write_text(json.dumps(people))
     server = InProcess(root)
-    server.settings["TIMER_PEOPLE"] = str(file)
+    server.settings["PIPELINES_PEOPLE"] = str(file)
     server.start()
     yield server
     server.stop()

@@ -64,8 +64,8 @@ def test_a_second_service_on_the_same_data_does_not_start(server: Program, tmp_p
 
 
 def test_a_wrong_configuration_is_said_without_its_values(server: Program) -> None:
-    server.settings = {"TIMER_PORT": "70000", "TIMER_PROJECT_VARIABLES": "STORE_PASSWORD"}
+    server.settings = {"PIPELINES_PORT": "70000", "PIPELINES_PROJECT_VARIABLES": "STORE_PASSWORD"}
     assert server.launch().wait(30) == 2
-    assert "TIMER_PORT: Input should be less than or equal to 65535" in server.output()
+    assert "PIPELINES_PORT: Input should be less than or equal to 65535" in server.output()
     assert SECRET not in server.output()
     assert PASSWORD not in server.output()

@@ -78,7 +78,7 @@ def test_a_step_is_retried_and_its_attempts_are_counted(shared: Server, tmp_path
     run = run_once(shared, tmp_path / "p", "retry", {"name": "a", "command": python(source), "retries": 2})
     assert run.state == "succeeded"
     assert (run.steps[0].attempts, run.steps[0].exit_code) == (2, 0)
-    assert shared.log(run, "a") == "first\n[timer] ended with exit code 3\nagain\n"
+    assert shared.log(run, "a") == "first\n[pipelines] ended with exit code 3\nagain\n"
     assert shared.metric('terrace_pipeline_step_attempts_total{pipeline="retry",step="a"}') == 2
 
 

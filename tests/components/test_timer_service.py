@@ -57,7 +57,7 @@ def test_an_environment_that_takes_too_long_fails_the_run(server: Server, tmp_pa
     slow = tmp_path / "uv"
     slow.write_text("#!/bin/sh\nexec sleep 99\n")
     slow.chmod(0o755)
-    server.settings = {"TIMER_UV": str(slow)}
+    server.settings = {"PIPELINES_UV": str(slow)}
     server.start()
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "uv.lock").write_text("")
@@ -78,7 +78,7 @@ def test_a_lock_without_uv_fails_the_run(server: Server, tmp_path: Path, monkeyp
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "uv.lock").write_text("")
     run = run_once(server, tmp_path / "p", "p", {"name": "a", "command": ["true"]})
-    assert run.error == "The bundle has a uv.lock, but the service has no uv (TIMER_UV)"
+    assert run.error == "The bundle has a uv.lock, but the service has no uv (PIPELINES_UV)"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_wrong_definition_is_refused_with_its_place(shared: Server) -> None:
 
 
 def test_a_bundle_too_large_is_refused(server: Server, tmp_path: Path) -> None:
-    server.settings = {"TIMER_BUNDLE_MB": "1"}
+    server.settings = {"PIPELINES_BUNDLE_MB": "1"}
     server.start()
     with pytest.raises(PipelinesError, match="larger than 1 MiB") as refused:
         server.client.put("big", Bundle(os.urandom(1024 * 1024 + 1), "", "c0ffee"))
@@ -125,7 +125,7 @@ def test_a_bundle_too_large_is_refused(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_pipeline_without_a_required_step_is_refused(server: Server, tmp_path: Path) -> None:
-    server.settings = {"TIMER_REQUIRED_STEPS": "validate"}
+    server.settings = {"PIPELINES_REQUIRED_STEPS": "validate"}
     server.start()
     with pytest.raises(PipelinesError, match="lacks the step 'validate'"):
         server.client.put("p", project(tmp_path / "p", "p", {"name": "train", "command": ["true"]}))
@@ -140,7 +140,7 @@ def test_the_environment_of_a_lock_is_made_once_per_bundle(server: Server, tmp_p
     subprocess.run([uv, "lock", "--offline", "-q"], cwd=folder, check=True)
     show = "import pathlib, sys; print(sys.prefix); assert pathlib.Path(sys.prefix, '.terrace-ready').exists()"
     step = {"name": "a", "command": ["uv", "run", "--frozen", "--no-sync", "python", "-c", show]}
-    server.settings = {"TIMER_UV": uv}
+    server.settings = {"PIPELINES_UV": uv}
     server.start()
 
     first = run_once(server, folder, "p", step)
@@ -154,7 +154,7 @@ def test_the_environment_of_a_lock_is_made_once_per_bundle(server: Server, tmp_p
 
 
 def test_an_environment_that_can_not_be_made_fails_the_run(server: Server, tmp_path: Path) -> None:
-    server.settings = {"TIMER_UV": shutil.which("false") or ""}
+    server.settings = {"PIPELINES_UV": shutil.which("false") or ""}
     server.start()
     folder = tmp_path / "p"
     folder.mkdir()
@@ -165,7 +165,7 @@ def test_an_environment_that_can_not_be_made_fails_the_run(server: Server, tmp_p
 
 
 def test_only_the_last_runs_are_kept(server: Server, tmp_path: Path) -> None:
-    server.settings = {"TIMER_KEEP_RUNS": "2"}
+    server.settings = {"PIPELINES_KEEP_RUNS": "2"}
     server.start()
     runs = [run_once(server, tmp_path / "p", "p", {"name": "a", "command": ["true"]}) for _ in range(4)]
     wait_for(lambda: len(server.client.runs("p")) == 2)
@@ -175,7 +175,7 @@ def test_only_the_last_runs_are_kept(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_long_log_keeps_its_beginning_and_its_end(server: Server, tmp_path: Path) -> None:
-    server.settings = {"TIMER_LOG_MB": "1"}
+    server.settings = {"PIPELINES_LOG_MB": "1"}
     server.start()
     source = "print('begin'); [print('x' * 99) for _ in range(30000)]; print('end')"
     run = run_once(server, tmp_path / "p", "p", {"name": "a", "command": python(source)})

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import uvicorn
 
-from components.pipelines.programs.timer.api import application
+from components.pipelines.parts.service import shipped
+from components.pipelines.programs.intake.api import application
+from components.pipelines.programs.intake.settings import Settings
+from components.pipelines.programs.intake.store import Store
 from components.pipelines.programs.timer.local import LocalEngine
-from components.pipelines.programs.timer.settings import Settings
-from components.pipelines.programs.timer.store import Store
-from components.programs import program_files
+from components.pipelines.timer import TIMER
 from terrace.pipelines import Bundle, PipelineClient, Run, make_bundle
 
 PASSWORD = "account-pa55word"
@@ -54,11 +55,11 @@ class Server(abc.ABC):
     def environment(self) -> dict[str, str]:
         return {
             "PATH": "/usr/bin:/bin",
-            "TIMER_PORT": str(self.port),
-            "TIMER_DATA": str(self.data),
-            "TIMER_USER": "pipelines",
-            "TIMER_PASSWORD": PASSWORD,
-            "TIMER_PROJECT_VARIABLES": "STORE_URL,STORE_PASSWORD",
+            "PIPELINES_PORT": str(self.port),
+            "PIPELINES_DATA": str(self.data),
+            "PIPELINES_USER": "pipelines",
+            "PIPELINES_PASSWORD": PASSWORD,
+            "PIPELINES_PROJECT_VARIABLES": "STORE_URL,STORE_PASSWORD",
             "STORE_URL": "http://store.example",
             "STORE_PASSWORD": SECRET,
             **self.settings,
@@ -107,7 +108,7 @@ class Program(Server):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.process: subprocess.Popen[bytes] | None = None
-        for file in program_files("pipelines", "timer"):
+        for file in shipped("timer"):
             path = root / "program" / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(str(file.content))
@@ -117,7 +118,7 @@ class Program(Server):
         environment = {**self.environment(), "PYTHONPATH": str(self.root / "program")}
         with (self.root / "service.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "timer"], env=environment, cwd="/", stdout=log, stderr=log
+                [sys.executable, "-m", TIMER], env=environment, cwd="/", stdout=log, stderr=log
             )
         return self.process
 

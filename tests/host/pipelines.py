@@ -80,7 +80,7 @@ def assert_failed_after_a_retry(pipelines: PipelineClient, name: str) -> None:
         ("never", "skipped", 0, None),
     ]
     assert (run.state, run.error) == ("failed", "Step fails ended with exit code 4")
-    assert pipelines.log(run.id, "fails") == b"oh no\n[timer] ended with exit code 4\n"
+    assert pipelines.log(run.id, "fails") == b"oh no\n[pipelines] ended with exit code 4\n"
     masked, *names = pipelines.log(run.id, "shows").decode().splitlines()
     assert masked == "***"
     own = [name for name in names if "AIRFLOW" in name or "TIMER" in name]

@@ -20,22 +20,13 @@ import pytest
 import requests
 
 from tests.host.conftest import ENVIRONMENT, Platform
+from tests.host.databases import sql
 from tests.host.machine import Process, processes, wait_for
 
 DATA = Path(f"/var/lib/terrace/{ENVIRONMENT}")
 NAME = f"drill-{uuid.uuid4().hex[:8]}"
 CONTENT = b"weights of a model"
-SERVER = f"terrace-{ENVIRONMENT}-postgres"
 KEPT = 3  # the last backups, by default
-
-
-def _sql(outputs: dict[str, Any], database: str, statement: str) -> str:
-    """Run a statement as the database server's superuser."""
-    port = next(service["probe_port"] for service in outputs["services"] if service["name"] == "postgres")
-    become = ["setpriv", f"--reuid={SERVER}", f"--regid={SERVER}", "--clear-groups"]
-    where = [f"--host={DATA}/postgres/socket", f"--port={port}", f"--dbname={database}"]
-    command = [*become, "psql", "--no-psqlrc", "--tuples-only", "--no-align", *where, f"--command={statement}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -71,14 +62,14 @@ class Client:
         assert self._post("model-versions/create", version)["model_version"]["version"] == "1"
         data = self._outputs["connection"]["DVC_REMOTE_URL"] + f"{NAME}/one"
         self._gateway.put(data, data=CONTENT, timeout=60).raise_for_status()
-        _sql(self._outputs, "feast", f'CREATE TABLE "{NAME}" AS SELECT 42 AS feature')
+        sql(self._outputs, "feast", f'CREATE TABLE "{NAME}" AS SELECT 42 AS feature')
         return Kept(experiment, run["run_id"], artifact, data)
 
     def remove(self, kept: Kept) -> None:
         """Leave the platform as it was."""
         self._mlflow.delete(f"{self._url}/mlflow/registered-models/delete", json={"name": NAME}, timeout=60)
         self._mlflow.post(f"{self._url}/mlflow/experiments/delete", json={"experiment_id": kept.experiment}, timeout=60)
-        _sql(self._outputs, "feast", f'DROP TABLE IF EXISTS "{NAME}"')
+        sql(self._outputs, "feast", f'DROP TABLE IF EXISTS "{NAME}"')
         shutil.rmtree(DATA / "artifacts" / "dvc" / NAME, ignore_errors=True)
 
     def has(self, kept: Kept) -> bool:
@@ -95,7 +86,7 @@ class Client:
             and version.json()["model_version"]["run_id"] == kept.run
             and self._mlflow.get(kept.artifact, timeout=60).content == CONTENT
             and self._gateway.get(kept.data, timeout=60).content == CONTENT
-            and _sql(self._outputs, "feast", f'SELECT feature FROM "{NAME}"') == "42"
+            and sql(self._outputs, "feast", f'SELECT feature FROM "{NAME}"') == "42"
         )
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +147,7 @@ def test_what_was_lost_comes_back(
     shutil.rmtree(DATA / "artifacts")
     shutil.rmtree(DATA / "airflow" / "runs")
     for database in ("mlflow", "mlflow_accounts", "feast"):
-        _sql(outputs, database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        sql(outputs, database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     assert not client.has(kept)
 
     options = ("--from", str(elsewhere), "--password-file", str(password), "--snapshot", made)

@@ -66,7 +66,7 @@ def test_a_preview_tells_what_would_change_and_changes_nothing(platform: Platfor
         changed = [step["urn"].rsplit("::", 1)[1] for step in plan["steps"] if step["op"] == "update"]
         assert changed == ["airflow-service"]
         deployed = json.loads(Path(f"/etc/terrace/{ENVIRONMENT}/airflow/environment.json").read_text(encoding="utf-8"))
-        assert deployed["TIMER_KEEP_RUNS"] != "33"
+        assert deployed["PIPELINES_KEEP_RUNS"] != "33"
     finally:
         platform.stack_file.write_text(before, encoding="utf-8")
 

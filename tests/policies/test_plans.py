@@ -92,7 +92,13 @@ UNNOTICED: dict[str, set[str]] = {
     "base": {"base_ca_certificate", "base_uv_version", *EVERY},
     "encrypted_data": {"encrypted_data_program", *EVERY},
     "firewall": {"firewall_allow_users", *EVERY},
-    "gateway_folder": {"gateway_folder_path", "gateway_folder_route", "gateway_folder_upload_mb", *EVERY},
+    "gateway_folder": {
+        "gateway_folder_acts",
+        "gateway_folder_path",
+        "gateway_folder_route",
+        "gateway_folder_upload_mb",
+        *EVERY,
+    },
     "host": {"host_project"},
     "postgres_database": {"database_name", "database_owner", "database_password", "postgres_database_accounts"}
     | {"postgres_database_schema", "postgres_port", *EVERY},

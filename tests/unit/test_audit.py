@@ -43,15 +43,15 @@ class Service:
         url = urlsplit(path)
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         if self.status != 200:
-            return Answer(path, self.status, "away")
+            return Answer(path, self.status, "", b"away")
         if method == "POST":
             self.posted += body["events"]
-            return Answer(path, 200, "{}")
+            return Answer(path, 200, "", b"{}")
         if url.path == "/log":
-            return Answer(path, 200, json.dumps(self.store.page(query.get("cursor", ""), 4)))
+            return Answer(path, 200, "", json.dumps(self.store.page(query.get("cursor", ""), 4)).encode())
         since, actor, action = (query.get(name, "") for name in ("since", "actor", "action"))
         found = self.store.find(since, actor, action, int(query["limit"]))
-        return Answer(path, 200, json.dumps({"records": found}))
+        return Answer(path, 200, "", json.dumps({"records": found}).encode())
 
 
 @pytest.fixture

@@ -11,11 +11,21 @@ from pydantic import Field
 
 from components.base import Account, FlavorSpec, Inputs, PersonAccount
 from components.data_quality import DataQualityOutputs
+from components.programs import program_files
 from terrace.targets import Target
-from terrace.workload import File
+from terrace.workload import Act, File, Route
 
 PATH = "/pipelines/"
 ACCOUNT = "pipelines"
+PROGRAMS = "programs"  # the package that holds what is shipped, so that one program may import another
+ACTS = (
+    Act(rf"[A-Z]+ {PATH}health", ""),
+    Act(rf"POST {PATH}api/pipelines/([^/]+)/runs", "run_pipeline"),
+    Act(rf"POST {PATH}api/runs/([^/]+)/cancel", "cancel_run"),
+    Act(rf"PUT {PATH}api/pipelines/([^/]+)", "send_pipeline"),
+    Act(rf"DELETE {PATH}api/pipelines/([^/]+)", "remove_pipeline"),
+)
+SHARED = ("contract", "intake")
 
 
 class ServiceSpec(FlavorSpec):
@@ -25,6 +35,13 @@ class ServiceSpec(FlavorSpec):
     memory_mb: int = Field(4096, ge=512, description="Most memory (MiB) of one step's process.")
     keep_runs: int = Field(20, ge=1, le=10000, description="Runs of each pipeline whose files are kept.")
     bundle_mb: int = Field(256, ge=1, le=4096, description="Largest bundle (MiB) that can be sent.")
+
+
+def shipped(engine: str) -> tuple[File, ...]:
+    """Return the service's program with ``engine``, a package of ``components/pipelines/programs``."""
+    files = [file for program in (*SHARED, engine) for file in program_files("pipelines", program)]
+    package = File(f"{PROGRAMS}/__init__.py", '"""The platform\'s programs."""\n')
+    return (package, *(File(f"{PROGRAMS}/{file.path}", file.content) for file in files))
 
 
 def connections(target: Target, inputs: Inputs) -> dict[str, pulumi.Input[str]]:
@@ -42,17 +59,31 @@ def environment(
     gate = inputs.optional("data_quality", DataQualityOutputs)
     return {
         "PYTHONPATH": "$(CONFIG)",
-        "TIMER_ADDRESS": "127.0.0.1",
-        "TIMER_PORT": str(spec.port),
-        "TIMER_DATA": "$(DATA)",
-        "TIMER_USER": account.user,
-        "TIMER_PEOPLE": "$(CONFIG)/people.json",
-        "TIMER_KEEP_RUNS": str(spec.keep_runs),
-        "TIMER_BUNDLE_MB": str(spec.bundle_mb),
-        "TIMER_UV": "$(BIN)/uv",
-        "TIMER_REQUIRED_STEPS": ",".join(gate.required_steps if gate else ()),
-        "TIMER_PROJECT_VARIABLES": ",".join(sorted(project)),
+        "PIPELINES_ADDRESS": "127.0.0.1",
+        "PIPELINES_PORT": str(spec.port),
+        "PIPELINES_DATA": "$(DATA)",
+        "PIPELINES_USER": account.user,
+        "PIPELINES_PEOPLE": "$(CONFIG)/people.json",
+        "PIPELINES_KEEP_RUNS": str(spec.keep_runs),
+        "PIPELINES_BUNDLE_MB": str(spec.bundle_mb),
+        "PIPELINES_UV": "$(BIN)/uv",
+        "PIPELINES_REQUIRED_STEPS": ",".join(gate.required_steps if gate else ()),
+        "PIPELINES_PROJECT_VARIABLES": ",".join(sorted(project)),
     }
+
+
+def route(spec: ServiceSpec) -> Route:
+    """Return the way to the service, which asks for accounts itself."""
+    return Route(
+        PATH,
+        "http",
+        auth="own",
+        slot="pipelines",
+        body_mb=spec.bundle_mb,
+        hidden=("metrics",),
+        reads=True,
+        acts=ACTS,
+    )
 
 
 def people_accounts(people: tuple[PersonAccount, ...]) -> File:

@@ -2,7 +2,7 @@
 
 MLflow's ``/metrics`` asks for an account, which Prometheus would have to be given. The server's processes keep
 their numbers in a folder (``--expose-prometheus``), so this program reads them there. Run it with MLflow's
-environment: ``python mlflow_metrics.py <folder> <port>``.
+environment: ``python mlflow_metrics.py <folder> <port> [<folder of the cleanup's records>]``.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from mlflow_cleanup.page import Page
+from mlflow_cleanup.records import Records
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
 
-def main(folder: Path, port: int) -> None:
+def main(folder: Path, port: int, records: Path | None) -> None:
     """Serve until the process is told to end."""
     folder.mkdir(parents=True, exist_ok=True)
     remove_stale(folder)
     registry = CollectorRegistry()
     collector: Any = MultiProcessCollector  # has no types
     collector(registry, path=str(folder))
+    if records:
+        registry.register(Page(Records(records)))
     start_http_server(port, addr="127.0.0.1", registry=registry)
     Event().wait()
 
@@ -35,4 +39,4 @@ def remove_stale(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)

@@ -10,7 +10,7 @@ from policies.stack import Stack
 
 
 def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
-    required = resource.variable("TIMER_REQUIRED_STEPS")
+    required = resource.variable("PIPELINES_REQUIRED_STEPS")
     if not required.text.strip(" ,"):
         yield Violation(required.path, "a pipeline without a validation step is accepted")
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .acts import Acts
 from .requests import Reader, Request
 from .spool import Spool
 
@@ -80,10 +81,11 @@ def main() -> None:
     """Collect until the process is ended."""
     pid_file, file = Path(os.environ["NGINX_PID"]), Path(os.environ["ACCOUNTS_FILE"])
     spool = Spool(Path(os.environ["AUDIT_REQUESTS"]), lambda: os.kill(int(pid_file.read_text()), signal.SIGUSR1))
-    reader, send = Reader((), spool.seen), sender(int(os.environ["AUDIT_PORT"]))
+    reader, send = Reader((), Acts(), spool.seen), sender(int(os.environ["AUDIT_PORT"]))
     alive = -HEARTBEAT_SECONDS
     while True:
         try:
+            reader.acts = Acts.load(Path(os.environ["AUDIT_ROUTES"]))
             reader.accounts = accounts(file, os.environ["AUDIT_ACCOUNTS"])
             while collect(spool, reader, send):
                 pass

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from ..timer.serve import serve
-from ..timer.service import Service
+from ..intake.serve import serve
+from ..intake.service import Service
 from .client import AirflowClient
 from .engine import AirflowEngine
 

@@ -22,8 +22,8 @@ from airflow.configuration import conf
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from ..timer.people import People, mark
-from ..timer.settings import Settings
+from ..intake.people import People, mark
+from ..intake.settings import Settings
 
 # What each right is in Airflow. The account of projects is its administrator: it deletes what is no longer kept.
 ROLES = {"read": "VIEWER", "use": "USER", "edit": "OP", "manage": "OP"}

@@ -11,10 +11,9 @@ from typing import Any
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from ..timer.definition import StepDefinition
-from ..timer.records import Run
-from ..timer.runner import LONGEST_PAUSE_SECONDS
-from ..timer.settings import Settings
+from ..contract.definition import LONGEST_PAUSE_SECONDS, StepDefinition
+from ..contract.records import Run
+from ..intake.settings import Settings
 from .names import ENVIRONMENT, OVERTIME_SECONDS, TAG, cron_text, run_id
 from .steps import StepFailed, Task, bundle, carry_out, definition_of
 

@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..timer.engine import Attempt, RunFailed, RunStopped
-from ..timer.errors import Refused
-from ..timer.processes import end_run
-from ..timer.records import Run, now
-from ..timer.service import Service
+from ..contract.records import Run, now
+from ..intake.engine import Attempt, RunFailed, RunStopped
+from ..intake.errors import Refused
+from ..intake.processes import end_run
+from ..intake.service import Service
 from . import names
 from .client import AirflowClient, AirflowError
 from .states import CANCELLED, OVERDUE, PAUSED, finish, take_over

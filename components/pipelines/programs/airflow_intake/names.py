@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
-from ..timer.cron import Cron
-from ..timer.records import Run
+from ..contract.cron import Cron
+from ..contract.records import Run
 
 # No step can be called so: the task that makes a bundle's environment.
 ENVIRONMENT = "_environment"

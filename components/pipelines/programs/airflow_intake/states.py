@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ..timer.records import EndState, Run, StepRun, StepState
+from ..contract.records import EndState, Run, StepRun, StepState
 from .names import ENVIRONMENT
 from .steps import StepNote
 

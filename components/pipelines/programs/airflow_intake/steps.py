@@ -12,15 +12,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..timer.commands import Command, Ended, execute
-from ..timer.definition import FILE_NAME, PipelineDefinition
-from ..timer.environments import HOME, READY_FILE, step_environment, uv_environment
-from ..timer.logs import StepLog
-from ..timer.processes import end_run
-from ..timer.records import ProcessGroup, Run, StepRun, now
-from ..timer.runner import how_it_ended
-from ..timer.settings import MIB, Settings
-from ..timer.store import log_name, write_record
+from ..contract.definition import FILE_NAME, PipelineDefinition
+from ..contract.records import ProcessGroup, Run, StepRun, now
+from ..intake.commands import Command, Ended, execute, how_it_ended
+from ..intake.environments import HOME, READY_FILE, step_environment, uv_environment
+from ..intake.logs import StepLog
+from ..intake.processes import end_run
+from ..intake.settings import MIB, Settings
+from ..intake.store import log_name, write_record
 from .names import ENVIRONMENT
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from ..timer.errors import Refused
-from ..timer.records import Run
-from ..timer.service import Service
+from ..contract.records import Run
+from ..intake.errors import Refused
+from ..intake.service import Service
 from . import names
 from .client import AirflowClient, AirflowError
 

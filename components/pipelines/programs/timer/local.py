@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from .engine import Attempt
+from ..intake.engine import Attempt
+from ..intake.service import Service
 from .runner import Runner
 from .scheduling import Schedule
-from .service import Service
 
 
 class LocalEngine:

@@ -6,19 +6,17 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from .bundles import Bundles
-from .commands import Command, Ended, execute
-from .definition import StepDefinition
-from .engine import Attempt, RunFailed, RunStopped
-from .environments import HOME, READY_FILE, step_environment, uv_environment
-from .logs import StepLog
-from .records import ProcessGroup, StepRun, now
-from .settings import MIB, Settings
-from .store import Store
+from ..contract.definition import LONGEST_PAUSE_SECONDS, StepDefinition
+from ..contract.records import ProcessGroup, StepRun, now
+from ..intake.bundles import Bundles
+from ..intake.commands import Command, Ended, execute, how_it_ended
+from ..intake.engine import Attempt, RunFailed, RunStopped
+from ..intake.environments import HOME, READY_FILE, step_environment, uv_environment
+from ..intake.logs import StepLog
+from ..intake.settings import MIB, Settings
+from ..intake.store import Store
 
 logger = logging.getLogger(__name__)
-
-LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Runner:
@@ -58,7 +56,7 @@ class Runner:
         attempt.run.state = "preparing"
         self._store.save_run(attempt.run)
         if not self._settings.uv:
-            raise RunFailed("The bundle has a uv.lock, but the service has no uv (TIMER_UV)")
+            raise RunFailed("The bundle has a uv.lock, but the service has no uv (PIPELINES_UV)")
         command = Command(
             [self._settings.uv, "sync", "--frozen"],
             folder,
@@ -129,13 +127,6 @@ class Runner:
                 log.note(how_it_ended(ended, seconds))
         run.group = None
         return ended
-
-
-def how_it_ended(ended: Ended, seconds: float) -> str:
-    """Return the end of a sentence that begins with who ended; it had ``seconds``."""
-    if ended.because == "timeout":
-        return f"took longer than {seconds:.0f} s and was ended"
-    return ("was stopped" if ended.because == "stopped" else "ended") + f" with exit code {ended.exit_code}"
 
 
 async def _pause(attempt: Attempt, attempts: int) -> None:

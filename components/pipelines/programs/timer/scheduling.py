@@ -10,8 +10,8 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 
-from .cron import WEEKDAYS, Cron
-from .records import now
+from ..contract.cron import WEEKDAYS, Cron
+from ..contract.records import now
 
 
 def cron_trigger(expression: str) -> BaseTrigger:

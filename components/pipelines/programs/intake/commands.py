@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..contract.records import ProcessGroup
 from .logs import StepLog
 from .processes import end_run, group_led_by
-from .records import ProcessGroup
 
 # How long a program that was asked to stop may take before it is killed (seconds).
 GRACE_SECONDS = 10.0
@@ -40,6 +40,13 @@ class Ended:
 
     exit_code: int
     because: Literal["itself", "timeout", "stopped"] = "itself"
+
+
+def how_it_ended(ended: Ended, seconds: float) -> str:
+    """Return the end of a sentence that begins with who ended; it had ``seconds``."""
+    if ended.because == "timeout":
+        return f"took longer than {seconds:.0f} s and was ended"
+    return ("was stopped" if ended.because == "stopped" else "ended") + f" with exit code {ended.exit_code}"
 
 
 async def execute(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from components.pipelines.programs.timer.settings import Settings, SettingsError
+from components.pipelines.programs.intake.settings import Settings, SettingsError
 
-REQUIRED = {"TIMER_PORT": "15090", "TIMER_DATA": "/data", "TIMER_USER": "u", "TIMER_PASSWORD": "p"}
+REQUIRED = {"PIPELINES_PORT": "15090", "PIPELINES_DATA": "/data", "PIPELINES_USER": "u", "PIPELINES_PASSWORD": "p"}
 
 
 def test_defaults_and_lists() -> None:
-    settings = Settings.from_environment({**REQUIRED, "TIMER_REQUIRED_STEPS": "validate, test", "TIMER_KEEP_RUNS": "3"})
+    settings = Settings.from_environment(
+        {**REQUIRED, "PIPELINES_REQUIRED_STEPS": "validate, test", "PIPELINES_KEEP_RUNS": "3"}
+    )
     assert (settings.address, settings.port, settings.keep_runs) == ("127.0.0.1", 15090, 3)
     assert settings.required_steps == ("validate", "test")
     assert settings.project_variables == {}
@@ -25,9 +27,9 @@ def test_only_what_concerns_uv_is_handed_to_uv() -> None:
 @pytest.mark.parametrize(
     ("environment", "why"),
     [
-        ({**REQUIRED, "TIMER_PORT": "0"}, "TIMER_PORT: "),
-        ({**REQUIRED, "TIMER_PASSWORD": ""}, "TIMER_PASSWORD: Field required"),
-        ({**REQUIRED, "TIMER_PROJECT_VARIABLES": "A,B", "A": "1"}, "variables that are not set: B"),
+        ({**REQUIRED, "PIPELINES_PORT": "0"}, "PIPELINES_PORT: "),
+        ({**REQUIRED, "PIPELINES_PASSWORD": ""}, "PIPELINES_PASSWORD: Field required"),
+        ({**REQUIRED, "PIPELINES_PROJECT_VARIABLES": "A,B", "A": "1"}, "variables that are not set: B"),
     ],
 )
 def test_what_is_wrong_is_named(environment: dict[str, str], why: str) -> None:
@@ -44,7 +46,7 @@ def test_secrets_are_those_of_secret_names_and_passwords_in_addresses() -> None:
         "DB": "postgresql://me:p%40ss@localhost/db",
         "BROKEN": "http://[",
     }
-    names = {"TIMER_PROJECT_VARIABLES": ",".join(project)}
+    names = {"PIPELINES_PROJECT_VARIABLES": ",".join(project)}
     settings = Settings.from_environment({**REQUIRED, **project, **names})
     assert set(settings.secret_values()) == {b"hunter22", b"p%40ss", b"p@ss"}
     assert "hunter22" not in repr(settings)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.pipelines.programs.timer.logs import StepLog
-from components.pipelines.programs.timer.personal import HELD_BYTES, PersonalMasker, mask
+from components.pipelines.programs.intake.logs import StepLog
+from components.pipelines.programs.intake.personal import HELD_BYTES, PersonalMasker, mask
 
 # Made up, or published as examples: nobody's.
 SHOWN = {

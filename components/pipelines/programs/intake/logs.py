@@ -55,7 +55,7 @@ class StepLog:
 
     def note(self, text: str) -> None:
         """Append a line of the service's own."""
-        self._append(f"[timer] {text}\n".encode())
+        self._append(f"[pipelines] {text}\n".encode())
 
     def _append(self, data: bytes) -> None:
         head = data[: self._room]

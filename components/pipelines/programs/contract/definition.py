@@ -18,6 +18,8 @@ from .cron import Cron
 FILE_NAME = "pipeline.yaml"
 LARGEST_BYTES = 256 * 1024
 WEEK = 7 * 24 * 3600
+# The pause before a further attempt grows up to this.
+LONGEST_PAUSE_SECONDS = 30.0
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=63)]
 StepName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$", max_length=63)]

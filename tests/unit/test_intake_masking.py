@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.pipelines.programs.timer.masking import Masker
+from components.pipelines.programs.intake.masking import Masker
 
 
 def masked(secrets: list[bytes], *pieces: bytes) -> bytes:

@@ -28,7 +28,7 @@ def serve(engine: Callable[[Service], Engine]) -> int:
         settings = Settings.from_environment(os.environ)
         store = Store(settings.data)
     except (SettingsError, DataInUse) as error:
-        logging.getLogger("timer").critical("can't start: %s", error)
+        logging.getLogger("pipelines").critical("can't start: %s", error)
         return 2
     uvicorn.run(
         application(settings, store, engine),

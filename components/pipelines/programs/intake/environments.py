@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..contract.records import Run
 from .processes import RUN_VARIABLE
-from .records import Run
 from .settings import Settings
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from .records import PipelineRecord, Run, Trigger
+from ..contract.records import PipelineRecord, Run, Trigger
 
 logger = logging.getLogger(__name__)
 

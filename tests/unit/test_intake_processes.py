@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.pipelines.programs.timer.processes import end_run, group_led_by
+from components.pipelines.programs.intake.processes import end_run, group_led_by
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from apscheduler.triggers.interval import IntervalTrigger
 
-from components.pipelines.programs.timer.cron import Cron
-from components.pipelines.programs.timer.records import now
+from components.pipelines.programs.contract.cron import Cron
+from components.pipelines.programs.contract.records import now
 from components.pipelines.programs.timer.scheduling import Schedule, cron_trigger
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

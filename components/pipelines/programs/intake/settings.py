@@ -23,7 +23,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseModel):
-    """Configuration; each field is the variable ``TIMER_<FIELD>``.
+    """Configuration; each field is the variable ``PIPELINES_<FIELD>``.
 
     Args:
         people: The file of people's accounts.
@@ -54,25 +54,23 @@ class Settings(BaseModel):
         Raises:
             SettingsError: A variable is missing or wrong; the message names it and never shows a value.
         """
-        names = _names(environment.get("TIMER_PROJECT_VARIABLES", ""))
+        names = _names(environment.get("PIPELINES_PROJECT_VARIABLES", ""))
         absent = [name for name in names if name not in environment]
         if absent:
-            raise SettingsError(f"TIMER_PROJECT_VARIABLES names variables that are not set: {', '.join(absent)}")
-        plain = {
-            field: environment[f"TIMER_{field.upper()}"] for field in PLAIN if environment.get(f"TIMER_{field.upper()}")
-        }
+            raise SettingsError(f"PIPELINES_PROJECT_VARIABLES names variables that are not set: {', '.join(absent)}")
+        plain = {field: value for field in PLAIN if (value := environment.get(f"PIPELINES_{field.upper()}"))}
         plain.setdefault("uv", shutil.which("uv") or "")
         try:
             return cls.model_validate(
                 {
                     **plain,
-                    "required_steps": _names(environment.get("TIMER_REQUIRED_STEPS", "")),
+                    "required_steps": _names(environment.get("PIPELINES_REQUIRED_STEPS", "")),
                     "project_variables": {name: environment[name] for name in names},
                     "uv_variables": {key: value for key, value in environment.items() if PASSED_TO_UV.fullmatch(key)},
                 }
             )
         except ValidationError as error:
-            problems = "; ".join(f"TIMER_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
+            problems = "; ".join(f"PIPELINES_{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors())
             raise SettingsError(problems) from None
 
     def secret_values(self) -> tuple[bytes, ...]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from .definition import PipelineDefinition
-from .records import Run
+from ..contract.definition import PipelineDefinition
+from ..contract.records import Run
 
 
 class RunFailed(Exception):

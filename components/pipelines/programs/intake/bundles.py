@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
-from .definition import FILE_NAME, DefinitionError, PipelineDefinition
-from .digest import FileDigest, content_digest
+from ..contract.definition import FILE_NAME, DefinitionError, PipelineDefinition
+from ..contract.digest import FileDigest, content_digest
 from .errors import Refused
 from .settings import MIB
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .records import ProcessGroup
+from ..contract.records import ProcessGroup
 
 PROC = Path("/proc")
 RUN_VARIABLE = "PIPELINE_RUN_ID"

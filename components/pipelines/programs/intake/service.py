@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..contract.definition import DefinitionError, PipelineDefinition
+from ..contract.records import PipelineRecord, PipelineStatus, Run, StepRun, Trigger, now
 from .bundles import Bundles
-from .definition import DefinitionError, PipelineDefinition
 from .engine import Attempt, Engine
 from .errors import Refused
 from .processes import end_run
-from .records import PipelineRecord, PipelineStatus, Run, StepRun, Trigger, now
 from .settings import Settings
 from .store import Store
 

@@ -1,0 +1,1 @@
+"""Removes for good, once a day, what people deleted in MLflow long enough ago."""
