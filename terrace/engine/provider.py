@@ -37,21 +37,6 @@ class Found:
     complaints: tuple[str, ...] = ()
 
 
-class PartialError(Exception):
-    """A resource is there, but isn't as it was wanted. It is kept in the state, and the next update repairs it.
-
-    Args:
-        message: What went wrong.
-        identifier: The resource's id.
-        outputs: Its outputs.
-    """
-
-    def __init__(self, message: str, identifier: str, outputs: Values) -> None:
-        super().__init__(message)
-        self.id = identifier
-        self.outputs = outputs
-
-
 class Provider(Protocol):
     """Handles the resources of one package with one configuration. Called from several threads.
 

@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from terrace.engine.diff import Diff, inputs_differ
-from terrace.engine.errors import StepError, UnsupportedError
+from terrace.engine.errors import PartialError, StepError, UnsupportedError
 from terrace.engine.goal import Goal
-from terrace.engine.provider import Foreseeing, Found, Open, PartialError, Placing, Provider, Values
+from terrace.engine.provider import Foreseeing, Found, Open, Placing, Provider, Values
 from terrace.engine.state import PROVIDER_PREFIX, Resource, package_of
 from terrace.engine.values import MASK, equal, keep_secrets, secret_texts
 

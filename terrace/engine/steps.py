@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from terrace.engine.action import Action
-from terrace.engine.errors import StepError
-from terrace.engine.provider import Found, PartialError
+from terrace.engine.errors import PartialError, StepError
+from terrace.engine.provider import Found
 from terrace.engine.providers import Providers
 from terrace.engine.snapshot import CREATING, Snapshot
 from terrace.engine.state import PROVIDER_PREFIX, Resource, now

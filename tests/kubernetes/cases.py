@@ -12,6 +12,7 @@ from pulumi_kubernetes.batch.v1 import CronJob, Job
 from pulumi_kubernetes.core.v1 import (
     ConfigMap,
     LimitRange,
+    Namespace,
     PersistentVolumeClaim,
     Pod,
     ResourceQuota,
@@ -22,6 +23,7 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
+from pulumi_kubernetes.storage.v1 import StorageClass
 
 LABELS = {"app": "thing"}
 Make = Callable[[str, dict[str, Any], ResourceOptions], object]
@@ -173,3 +175,21 @@ CASES: dict[str, tuple[Make, dict[str, Any], dict[str, Any], str]] = {
         "update",
     ),
 }
+
+
+def everything(namespace: str, pick: int) -> Callable[[], None]:
+    """A program that makes every case in a namespace of its own: as it is first (0), or as it is changed (1)."""
+
+    def program() -> None:
+        StorageClass(
+            "later",
+            metadata={"name": "later"},
+            provisioner="kubernetes.io/no-provisioner",
+            volume_binding_mode="WaitForFirstConsumer",
+        )
+        space = Namespace("space", metadata={"name": namespace})
+        for name, (make, *arguments, _) in CASES.items():
+            metadata = {"namespace": namespace, "labels": {"case": name}}
+            make(name, {"metadata": metadata, **arguments[pick]}, ResourceOptions(depends_on=[space]))
+
+    return program

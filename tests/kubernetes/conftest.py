@@ -8,20 +8,27 @@ from pathlib import Path
 
 import pytest
 
+from tests.kubernetes.binaries import Say
 from tests.kubernetes.control_plane import ControlPlane, running
 from tests.kubernetes.world import World
 
 
 @pytest.fixture(scope="session")
-def plane(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+def say(request: pytest.FixtureRequest) -> Say:
+    """Says to whoever waits what is going on, past what pytest captures."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     terminal = request.config.pluginmanager.getplugin("terminalreporter")
 
     def say(text: str) -> None:
         with capture.global_and_fixture_disabled():
             terminal.ensure_newline()
-            terminal.write_line(f"control plane: {text}")
+            terminal.write_line(text)
 
+    return say
+
+
+@pytest.fixture(scope="session")
+def plane(tmp_path_factory: pytest.TempPathFactory, say: Say) -> Iterator[ControlPlane]:
     with running(tmp_path_factory.mktemp("control-plane"), say) as started:
         yield started
 

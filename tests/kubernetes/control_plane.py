@@ -13,7 +13,7 @@ from typing import Any
 
 from kubernetes.client import ApiClient, Configuration
 
-from tests.kubernetes.binaries import Say, binaries
+from tests.kubernetes.binaries import CONTROL_PLANE, Say, built
 from tests.kubernetes.keys import Keys
 
 _STAGES = Path(__file__).parent / "stages.yaml"
@@ -33,9 +33,9 @@ class ControlPlane:
         programs: Where its programs are.
     """
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: dict[str, Path]) -> None:
         self._folder = folder
-        self._programs = programs
+        self.programs = programs
         self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
         self._keys = Keys(folder / "keys")
         self._port = _free_port()
@@ -168,7 +168,7 @@ class ControlPlane:
     def _run(self, name: str, *flags: str) -> None:
         with (self._folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [self._programs / name, *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder
+                [self.programs[name], *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder
             )
         self._processes.append((name, process))
 
@@ -223,7 +223,7 @@ class ControlPlane:
 @contextlib.contextmanager
 def running(folder: Path, say: Say) -> Iterator[ControlPlane]:
     """A control plane while the block runs."""
-    plane = ControlPlane(folder, binaries(say))
+    plane = ControlPlane(folder, built(CONTROL_PLANE, say))
     try:
         plane.start()
         yield plane

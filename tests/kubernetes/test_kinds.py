@@ -11,42 +11,25 @@ from pulumi_kubernetes.apps.v1 import StatefulSet
 from pulumi_kubernetes.batch.v1 import Job
 from pulumi_kubernetes.core.v1 import Namespace, PersistentVolume, Pod, Service
 from pulumi_kubernetes.networking.v1 import Ingress
-from pulumi_kubernetes.storage.v1 import StorageClass
 
-from tests.kubernetes.cases import CASES, pod_set, pods, volumes
+from tests.kubernetes.cases import CASES, everything, pod_set, pods, volumes
 from tests.kubernetes.world import World, messages, steps
-
-
-def _everything(world: World, pick: int) -> Callable[[], None]:
-    def program() -> None:
-        StorageClass(
-            "later",
-            metadata={"name": "later"},
-            provisioner="kubernetes.io/no-provisioner",
-            volume_binding_mode="WaitForFirstConsumer",
-        )
-        space = Namespace("space", metadata={"name": world.namespace})
-        for name, (make, *arguments, _) in CASES.items():
-            metadata = {"namespace": world.namespace, "labels": {"case": name}}
-            make(name, {"metadata": metadata, **arguments[pick]}, ResourceOptions(depends_on=[space]))
-
-    return program
 
 
 def test_all_kinds(world: World) -> None:
     """All at once, so that their waiting goes on side by side."""
-    made = steps(world.up(_everything(world, 0)))
+    made = steps(world.up(everything(world.namespace, 0)))
     assert set(made.values()) == {"create"}
-    assert steps(world.preview(_everything(world, 0))) == {}
+    assert steps(world.preview(everything(world.namespace, 0))) == {}
     assert steps(world.refresh()) == {}
-    assert steps(world.up(_everything(world, 0))) == {}
+    assert steps(world.up(everything(world.namespace, 0))) == {}
 
     expected = {name: what for name, (*_, what) in CASES.items()}
-    planned = world.preview(_everything(world, 1))
+    planned = world.preview(everything(world.namespace, 1))
     assert {name: op for name, op in _decisions(planned).items() if name in CASES} == expected
-    changed = world.up(_everything(world, 1))
+    changed = world.up(everything(world.namespace, 1))
     assert {name: op for name, op in _decisions(changed).items() if name in CASES} == expected
-    assert steps(world.preview(_everything(world, 1))) == {}
+    assert steps(world.preview(everything(world.namespace, 1))) == {}
 
     assert set(steps(world.destroy()).values()) == {"delete"}
     assert world.plane.request("GET", f"/api/v1/namespaces/{world.namespace}") is None

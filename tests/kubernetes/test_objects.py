@@ -7,10 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from pulumi import ResourceOptions
 from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.core.v1 import ConfigMap, ConfigMapPatch, Namespace, Secret, Service
 
+from terrace.engine.kubernetes.writing import Writer
 from tests.kubernetes.cases import pod_set
 from tests.kubernetes.world import World, messages, steps
 
@@ -82,16 +84,23 @@ def test_fields_that_are_left_to_others(world: World) -> None:
     assert steps(world.refresh()) == {}
 
 
-def test_what_was_removed_from_the_program_is_removed(world: World) -> None:
-    """Of a new object too: its fields belong to who applies from the beginning."""
+@pytest.mark.parametrize("maker", ["us", "pulumi"])
+def test_what_was_removed_from_the_program_is_removed(
+    world: World, maker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a new object, whose fields belong to who applies it from the beginning, and of one of Pulumi's provider."""
+    if maker == "pulumi":  # it creates as this manager, and hands the fields over with the first change
+        monkeypatch.setattr(Writer, "create", lambda self, obj, _: self._cluster.create(obj, "pulumi-kubernetes"))
 
     def service(ports: list[int], labels: dict[str, str]) -> Callable[[], None]:
-        spec = {"selector": {"a": "b"}, "ports": [{"name": f"p{port}", "port": port} for port in ports]}
+        spec = {"ports": [{"name": f"p{port}", "port": port} for port in ports]}
         return _in_namespace(
             world, lambda opts: Service("s", metadata=_inside(world, "s", labels=labels), spec=spec, opts=opts)
         )
 
     assert steps(world.up(service([80, 81], {"one": "1", "two": "2"})))["s"] == "create"
+    (entry,) = world.object("Service", "s")["metadata"]["managedFields"]
+    assert entry["operation"] == ("Update" if maker == "pulumi" else "Apply")
     assert steps(world.preview(service([82], {"two": "2"}))) == {"s": "update"}
     assert steps(world.up(service([82], {"two": "2"}))) == {"s": "update"}
     found = world.object("Service", "s")
