@@ -163,7 +163,7 @@ class Pass:
             if fatal:
                 self._report.fail("", text)
             else:
-                self._report.say("warning", "", f"the plan isn't checked by those who would carry it out: {text}")
+                self._report.say("warning", "", f"as it is now, this can't be carried out: {text}")
 
     def result(self) -> Result:
         """How the pass ended."""

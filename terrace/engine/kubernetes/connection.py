@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from terrace.engine.kubernetes.settings import Settings
 
 # More than the engine does at once, so that no thread waits for a connection.
 _CONNECTIONS = 64
+_PATH = re.compile(r"[\w~./-]{1,200}")
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -51,7 +53,7 @@ def connect(settings: Settings) -> Connection:
         namespace = _load(settings, configuration)
     except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
         raise ClusterError(
-            "the kubeconfig can't be used", why=str(error).strip(), fix="check `kubernetes:kubeconfig` and KUBECONFIG"
+            "the kubeconfig can't be used", why=_told(error), fix="check `kubernetes:kubeconfig` and KUBECONFIG"
         ) from None
     return Connection(ApiClient(configuration), configuration.host, settings.namespace or namespace or "default")
 
@@ -93,12 +95,21 @@ def _merged(kubeconfig: str) -> ConfigNode | None:
     if kubeconfig and not _is_path(kubeconfig):
         text = yaml.safe_load(kubeconfig)
         if not isinstance(text, dict):
-            raise ValueError(f"{kubeconfig.strip()[:80]!r} is neither a file nor a kubeconfig")
+            shown = repr(kubeconfig) if _PATH.fullmatch(kubeconfig) else "its text"
+            raise ValueError(f"{shown} is neither a file nor a kubeconfig")
         return ConfigNode("kubeconfig", text)
     merged: ConfigNode | None = KubeConfigMerger(paths).config
-    if merged is None and (kubeconfig or "KUBERNETES_SERVICE_HOST" not in os.environ):
+    if merged is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
         raise ValueError(f"there is nothing at {paths}")
     return merged
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, without a line of the kubeconfig, in which a token may stand."""
+    if isinstance(error, yaml.YAMLError):
+        mark = getattr(error, "problem_mark", None)
+        return f"line {mark.line + 1} isn't YAML" if mark is not None else "it isn't YAML"
+    return str(error).strip()
 
 
 def _is_path(text: str) -> bool:

@@ -79,6 +79,9 @@ def explain(error: ApiError | MissingKindError, obj: Object) -> StepError:
     if error.is_missing_namespace:
         fix = "have it depend on the Namespace, or make that first"
         return StepError(f"the namespace {namespace(obj)} isn't there", why=error.message, fix=fix)
+    if error.is_missing:
+        fix = "run `terrace refresh`, then `terrace up`, which makes it again"
+        return StepError(f"{described(obj)} isn't there any more", why=error.message, fix=fix)
     if error.code == 401:
         return StepError("the cluster refuses the credentials", why=error.message, fix="log in anew")
     what = f"the cluster refuses {described(obj)}" + (f" ({error.reason})" if error.reason else "")

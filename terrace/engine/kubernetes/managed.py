@@ -16,7 +16,6 @@ from terrace.engine.kubernetes.kinds import Kind, is_list, is_patch, kind_of
 from terrace.engine.kubernetes.objects import (
     Object,
     annotation,
-    described,
     hide_secrets,
     identifier,
     is_crd,
@@ -244,9 +243,6 @@ class _Work:
 def _unchanged(cluster: Cluster, work: _Work, error: ApiError | MissingKindError) -> Exception:
     """The error of a change that was refused. As Pulumi's provider does, what is there goes into the state."""
     explained = explain(error, work.obj)
-    if isinstance(error, ApiError) and error.is_missing:
-        what = f"{described(work.live)} isn't there any more"
-        return StepError(what, fix="run `terrace refresh`, then `terrace up`, which makes it again")
     try:
         live = cluster.find(work.live)
     except (ApiError, MissingKindError):
