@@ -42,8 +42,8 @@ format: $(READY) ## Format the code
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-bench: $(READY) ## Measure and print medians beside the goals (DEMO=1: the whole demo too)
-	$(RUN) python -m benchmarks $(if $(DEMO),--demo) $(ENV)
+bench: $(READY) ## Measure and print medians beside the goals (DEMO=1: the whole demo too; QUICK=1: ENV alone)
+	$(RUN) python -m benchmarks $(if $(DEMO),--demo) $(if $(QUICK),--quick) $(ENV)
 
 docs: $(READY) ## Generate the reference pages
 	$(RUN) python scripts/reference.py

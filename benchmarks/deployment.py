@@ -18,7 +18,7 @@ LOGGED_MODEL = "models:/"
 def measure(env: str) -> Iterator[Figure]:
     """Register the version in production once more, put it into production, take the step back, and remove it."""
     found = platform(env)
-    models = Models(found.outputs)
+    models = Models(env, found.outputs)
     before = models.get(MODEL).production
     if before is None:
         raise SystemExit(f"no version of {MODEL} is in production in {env}: run `make demo` first")
@@ -27,7 +27,9 @@ def measure(env: str) -> Iterator[Figure]:
     version = registry.register_again(before)
     try:
         models.promote(MODEL, version, by="benchmark")
-        found.prediction(gateway=True)()
+        answer = found.prediction(gateway=True)().json()
+        if answer["model_version"] != version:
+            raise RuntimeError(f"version {answer['model_version']} answered, and not {version}")
         yield Figure("registered version to its first prediction", time.perf_counter() - begun, "s", 60)
     finally:
         begun = time.perf_counter()

@@ -31,9 +31,11 @@ class Call:
     url: str
     body: dict[str, Any]
 
-    def __call__(self) -> None:
-        """Send it; raise where it isn't answered well."""
-        self.session.post(self.url, json=self.body, timeout=30).raise_for_status()
+    def __call__(self) -> requests.Response:
+        """Send it and return the answer; raise where that isn't a good one."""
+        answer = self.session.post(self.url, json=self.body, timeout=30)
+        answer.raise_for_status()
+        return answer
 
 
 class PlatformUnderTest:

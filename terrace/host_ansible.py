@@ -21,8 +21,11 @@ from terrace.errors import OperationError
 from terrace.redaction import redact
 
 ANSIBLE = Path(__file__).parents[1] / "ansible"
-# Ansible works on one core for most of a role's time; more roles than cores would only wait for each other.
-_AT_A_TIME = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
+# On this machine a role works on one core for most of its time; more roles than cores would only wait for each other.
+# Elsewhere it is the host that works for most of that time, on packages above all, and this machine waits.
+_CORES = max(2, os.cpu_count() or 1)
+_HERE_AT_A_TIME = threading.BoundedSemaphore(_CORES)
+_ELSEWHERE_AT_A_TIME = threading.BoundedSemaphore(4 * _CORES)
 FOLDER_PREFIX = "terrace-run-"  # and the number of the process
 MOST_CHARACTERS = 10_000  # of what a failed task said; log lines of several processes fit
 
@@ -111,7 +114,7 @@ def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
         _require_root()
     import ansible_runner
 
-    with _AT_A_TIME, _private_folder() as folder:
+    with _HERE_AT_A_TIME if is_here(task.host) else _ELSEWHERE_AT_A_TIME, _private_folder() as folder:
         names = {"terrace_role": task.role, "terrace_instance": task.instance, "terrace_digest": task.digest}
         variables = {**task.variables, **state, **names}
         _write(folder / "env" / "extravars", json.dumps(literal(variables)))
@@ -128,7 +131,10 @@ def _run(task: Task, state: Mapping[str, Any], *options: str) -> int:
         # By default it forks a terminal, which now and then fails in a process with gRPC's threads, as Pulumi's is.
         runner.runner_mode = "subprocess"
         runner.config.command = [*_bound_to_this_process(), *runner.config.command]
-        runner.run()
+        try:
+            runner.run()
+        finally:
+            remote_facts.forget(task.host)
         if runner.status != "successful":
             raise events.error(task, runner.status)
         return events.changes
@@ -244,6 +250,7 @@ def _environment() -> dict[str, str]:
     """Return what Ansible runs with: its own configuration, and programs of this Python environment first."""
     return {
         "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner would have ssh take any host's key
         "ANSIBLE_SSH_ARGS": "",  # Ansible's own options would come before those of ssh's configuration
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),
     }

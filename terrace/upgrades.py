@@ -15,6 +15,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from terrace.errors import InputError, OperationError, TerraceError
 
 if TYPE_CHECKING:
     from terrace.catalog import Catalog
+    from terrace.hosts import Host
     from terrace.resolve import Blueprint
 
 WITHOUT_BACKUP = "TERRACE_WITHOUT_BACKUP"
@@ -136,13 +138,16 @@ def moves(known: Mapping[str, str], wanted: Mapping[str, Mapping[str, str]]) -> 
 
 
 def planned(blueprint: Blueprint, catalog: Catalog) -> list[Move]:
-    """Look at all hosts; one that can't be reached is left out, since `up` names it."""
-    found = []
-    for host in blueprint.hosts:
+    """Look at all hosts at once; one that can't be reached is left out, since `up` names it."""
+
+    def ask(host: Host) -> list[Move]:
         wanted = software(blueprint, catalog, host.name)
         with contextlib.suppress(OperationError):
-            found += _moves(host.document(), blueprint.environment, wanted)
-    return found
+            return _moves(host.document(), blueprint.environment, wanted)
+        return []
+
+    with ThreadPoolExecutor(max_workers=len(blueprint.hosts)) as pool:
+        return [move for found in pool.map(ask, blueprint.hosts) for move in found]
 
 
 def refusal(environment: str, move: Move) -> InputError:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from terrace import host_ansible, host_facts, remote_facts
+from terrace import host_ansible, remote, remote_facts
 from terrace.errors import OperationError
-from terrace.host_ansible import Task, is_converged, is_up, literal
+from terrace.host_ansible import Task, literal
 from tests.host.machine import wait_for
 
 TASK = Task({"name": "here", "connection": "local"}, "test", "tiny", "one", {"the_password": "s3cret-pa55word"}, "d1")
+
+# The functions themselves; the fixture `role` plays the first.
+INVENTORY, ENVIRONMENT = host_ansible._inventory, host_ansible._environment
 
 
 def event(kind: str, **data: Any) -> dict[str, Any]:
@@ -75,77 +79,6 @@ def test_changes_are_counted() -> None:
     events = host_ansible._Events()
     assert events.take(event("playbook_on_stats", changed={"here": 3})) is False, "nothing is written to disk"
     assert events.changes == 3
-
-
-def test_a_role_is_converged_where_the_host_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_facts, "MANIFESTS", tmp_path)
-    mark = tmp_path / "test" / "manifest.d" / "tiny-one.converged"
-    assert not is_converged(TASK)
-    mark.parent.mkdir(parents=True)
-    mark.write_text("")
-    assert not is_converged(TASK), "its last run was cut short"
-    mark.write_text("d1")
-    assert is_converged(TASK)
-
-
-def _service(**variables: Any) -> Task:
-    return dataclasses.replace(TASK, host={"name": "here", "connection": "local"}, variables=variables)
-
-
-def test_a_service_is_up_where_its_probe_has_a_listener() -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        assert not is_up(_service(service_probe={"port": port}))
-        listener.listen()
-        assert is_up(_service(service_probe={"port": port}))
-    assert is_up(_service(service_probe={}))
-    assert is_up(_service())
-
-
-def test_another_host_is_asked_for_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    away = dataclasses.replace(_service(service_probe={"port": 80}), host={"name": "away", "connection": "ssh"})
-    facts: dict[str, Any] = {"marks": {"tiny-one": "d1"}, "ports": [80], "supervised": False, "expired": []}
-    monkeypatch.setattr(remote_facts, "of", lambda host, _environment: facts if host["name"] == "away" else {})
-    assert is_converged(away)
-    assert is_up(away)
-    assert not is_up(dataclasses.replace(away, role="base"))
-    facts |= {"marks": {}, "ports": []}
-    assert not is_converged(away), "as on a machine that was made anew"
-    assert not is_up(away)
-
-
-def test_what_only_the_links_listen_on_is_not_up() -> None:
-    assert not host_facts._is_apart("0100007F")
-    assert not host_facts._is_apart("00000000")
-    assert not host_facts._is_apart("0" * 32)
-    assert host_facts._is_apart("0B4DE70A"), "10.231.77.11"
-
-
-def test_the_supervisor_is_up_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_facts, "SUPERVISORS", tmp_path)
-    monkeypatch.setattr(host_facts, "SYSTEMD", tmp_path / "systemd")
-    base = dataclasses.replace(_service(), role="base")
-    assert not is_up(base), "as after a reboot"
-    pid_file = tmp_path / base.environment / "supervisord.pid"
-    pid_file.parent.mkdir()
-    pid_file.write_text(f"{os.getpid()}\n")
-    assert is_up(base)
-    pid_file.write_text("4194305\n")  # more than any process has
-    assert not is_up(base), "as after a kill"
-    (tmp_path / "systemd").mkdir()
-    assert is_up(base), "systemd needs none"
-
-
-def test_a_mark_that_may_not_be_read_is_no_reason_to_converge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> str:
-        raise PermissionError
-
-    monkeypatch.setattr(host_facts, "MANIFESTS", tmp_path)
-    monkeypatch.setattr(host_facts, "DATA", tmp_path)
-    (tmp_path / "test" / "manifest.d").mkdir(parents=True)
-    monkeypatch.setattr(Path, "iterdir", refuse)
-    assert is_converged(TASK)
 
 
 @pytest.mark.parametrize("sudo", [None, "/bin/false"])
@@ -242,6 +175,45 @@ def test_a_failing_role_is_told_without_its_secrets(role: Path) -> None:
     assert list((role.parent / "runs").iterdir()) == []
 
 
+def test_other_hosts_work_at_the_same_time_and_this_one_on_as_many_roles_as_it_has_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    together = threading.Barrier(host_ansible._CORES + 1)
+
+    def meet(*_: object) -> None:
+        together.wait(timeout=2)
+        raise OperationError("all are at work")
+
+    def errors(connection: str) -> set[type[BaseException] | None]:
+        task = dataclasses.replace(TASK, host={"name": "one", "connection": connection})
+        together.reset()
+        with ThreadPoolExecutor() as pool:
+            runs = [pool.submit(host_ansible.converge, task) for _ in range(together.parties)]
+            return {type(run.exception()) for run in runs}
+
+    monkeypatch.setattr(host_ansible, "_private_folder", meet)
+    monkeypatch.setattr(host_ansible, "_require_root", lambda: None)
+    assert errors("ssh") == {OperationError}
+    assert errors("local") == {threading.BrokenBarrierError}
+
+
+@pytest.mark.usefixtures("role")
+def test_a_host_is_asked_anew_after_something_was_done_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(remote, "call", lambda host, _function, _environment: asked.append(host["name"]) or {})
+    hosts = [{"name": name, "connection": "ssh"} for name in ("changed", "left")]
+    remote_facts.forget()
+    for _ in range(2):
+        for host in hosts:
+            host_ansible.look(host, "test")
+    assert asked == ["changed", "left"], "once each, and no more until something happens"
+    host_ansible.converge(dataclasses.replace(TASK, host=hosts[0]))
+    for host in hosts:
+        host_ansible.look(host, "test")
+    assert asked == ["changed", "left", "changed"]
+    remote_facts.forget()
+
+
 def test_what_a_killed_run_left_behind_is_removed(role: Path) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
@@ -252,6 +224,25 @@ def test_what_a_killed_run_left_behind_is_removed(role: Path) -> None:
     alive.mkdir()
     host_ansible.converge(TASK)
     assert [folder.name for folder in (role.parent / "runs").iterdir()] == [alive.name]
+
+
+def test_ansible_speaks_to_no_other_host_than_the_known_one(
+    role: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """ansible-runner would turn the check off, in an argument, which ssh puts before its configuration."""
+    program, called = tmp_path / "bin" / "ssh", tmp_path / "called"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -G "$@" > {called}\n')  # as OpenSSH itself understands it
+    program.chmod(0o755)
+    monkeypatch.setattr(host_ansible, "_inventory", INVENTORY)
+    monkeypatch.setattr(host_ansible, "_environment", lambda: {**ENVIRONMENT(), "ANSIBLE_SSH_EXECUTABLE": str(program)})
+    away = {"name": "far", "connection": "ssh", "address": "10.1.0.2", "port": 22, "user": "root", "host_key": "x AAAA"}
+    with pytest.raises(OperationError):
+        host_ansible.converge(dataclasses.replace(TASK, host=away))
+    effective = dict(line.split(" ", 1) for line in called.read_text().splitlines() if " " in line)
+    assert effective["hostname"] == "10.1.0.2"
+    assert effective["stricthostkeychecking"] in ("true", "yes")
+    assert (effective["passwordauthentication"], effective["batchmode"]) == ("no", "yes")
 
 
 KILLED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,20 @@ def test_an_admin_who_is_back_has_what_was_theirs(home: int | None, keys: int | 
             "1002:1003",
             "/home/ann",
         ]
+
+
+def _route(path: str, auth: str = "gateway", **other: Any) -> dict[str, Any]:
+    needs = [{"request": "^GET ", "right": "read"}]
+    route = {"path": path, "port": 15000, "auth": auth, "slot": "", "needs": needs, "keep_path": False, "hidden": []}
+    return {**route, "body_mb": 8, "servers": {}, **other}
+
+
+def test_requests_that_the_gateway_lets_in_go_by_connections_that_stay_open() -> None:
+    routes = [_route("/feast/"), _route("/drift/", port=15001, keep_path=True), _route("/mlflow/", "own", port=15002)]
+    templar = Templar(loader=DataLoader(), variables={"service_routes": routes})
+    locations = rendered(templar, "service", "routes.conf.j2")
+    places = re.findall(r"proxy_pass http://(\S*);", locations)
+    assert places == ["service__feast_/", "service__drift_", "127.0.0.1:15002/"]
+    servers = rendered(templar, "service", "routes.needs.j2")
+    found = dict(re.findall(r"upstream (\S+) \{\n  server (\S+);\n  keepalive ", servers))
+    assert found == {"service__feast_": "127.0.0.1:15000", "service__drift_": "127.0.0.1:15001"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,20 @@ def test_the_command_refuses_before_anything_is_touched(known: dict[str, str]) -
     assert {move.service for move in moves} == {"mlflow", "feast"}
     with pytest.raises(InputError, match=r"mlflow can't go back from mlflow 99\.0"):
         upgrades.refuse("local", moves)
+
+
+def test_hosts_are_asked_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    blueprint = resolve(config.load(ROOT, "local"))
+    hosts = tuple(blueprint.hosts[0].model_copy(update={"name": f"host-{number}"}) for number in range(3))
+    together = threading.Barrier(3, timeout=10)
+
+    def look(_host: Mapping[str, Any], _environment: str) -> dict[str, Any]:
+        together.wait()  # breaks where they come one after another
+        return {"versions": {}}
+
+    monkeypatch.setattr(host_ansible, "look", look)
+    fleet = dataclasses.replace(blueprint, spec=blueprint.spec.model_copy(update={"hosts": hosts}))
+    assert upgrades.planned(fleet, Catalog()) == []
 
 
 def test_a_slot_comes_to_another_flavor_only_where_it_was_there() -> None:
