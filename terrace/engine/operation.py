@@ -30,7 +30,7 @@ from terrace.engine.provider import Open
 from terrace.engine.providers import Providers, refuse_unsupported
 from terrace.engine.report import Report
 from terrace.engine.secrets import Crypter
-from terrace.engine.snapshot import Snapshot
+from terrace.engine.snapshot import CREATING, Snapshot
 from terrace.engine.state import Deployment, Resource
 from terrace.engine.steps import Steps
 from terrace.engine.targets import Targets
@@ -91,7 +91,8 @@ class Pass:
             KUBERNETES: Kubernetes(),
             **setting.packages,
         }
-        self._providers = Providers(packages, deployment.resources)
+        unsure = [resource for kind, resource in deployment.pending if kind == CREATING]
+        self._providers = Providers(packages, deployment.resources, unsure)
         names = Names(run.stack, run.project, deployment.resources)
         self._planner = Planner(
             deployment.resources,

@@ -95,6 +95,17 @@ class Foreseeing(Protocol):
         """Return why what was previewed can't be carried out now, asked when everything was previewed."""
 
 
+@runtime_checkable
+class Resuming(Protocol):
+    """A provider that knows what it was creating when an operation was killed."""
+
+    def resume(self, new: Resource, /) -> tuple[str, Values]:
+        """Create, or go on with what the killed attempt at this very resource made; return the id and the outputs.
+
+        Its inputs were checked with those of the attempt as the old ones, so that a name that was given is given again.
+        """
+
+
 # Makes a provider, once for each of the package's provider resources, whose inputs it is given.
 Open: TypeAlias = Callable[[Values], Provider]
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from terrace.engine.diff import Diff, inputs_differ
 from terrace.engine.errors import PartialError, StepError, UnsupportedError
 from terrace.engine.goal import Goal
-from terrace.engine.provider import Foreseeing, Found, Open, Placing, Provider, Values
+from terrace.engine.provider import Foreseeing, Found, Open, Placing, Provider, Resuming, Values
 from terrace.engine.state import PROVIDER_PREFIX, Resource, package_of
 from terrace.engine.values import MASK, equal, keep_secrets, secret_texts
 
@@ -24,10 +24,14 @@ class Providers:
     Args:
         packages: Makes the provider of each package that this engine can deploy.
         resources: The stored resources; the provider resources among them are configured already.
+        unsure: What was being created when an operation was killed.
     """
 
-    def __init__(self, packages: Mapping[str, Open], resources: Iterable[Resource]) -> None:
+    def __init__(
+        self, packages: Mapping[str, Open], resources: Iterable[Resource], unsure: Iterable[Resource] = ()
+    ) -> None:
         self._packages = packages
+        self._unsure = {resource.urn: resource for resource in unsure}
         self._configurations: dict[str, Values] = {}
         self._made: dict[str, Provider] = {}
         self._lock = threading.Lock()
@@ -54,7 +58,10 @@ class Providers:
         """
         if not goal.custom or not self.handles(goal.type):
             return new
-        inputs, failures = self._provider(goal.type, goal.provider, urn).check(urn, old, new)
+        provider = self._provider(goal.type, goal.provider, urn)
+        if old is None and urn in self._unsure and isinstance(provider, Resuming):
+            old = self._unsure[urn].inputs
+        inputs, failures = provider.check(urn, old, new)
         if failures:
             why = "; ".join(f"{item.property}: {item.reason}" if item.property else item.reason for item in failures)
             raise StepError("its inputs are wrong", where=urn, why=why)
@@ -82,8 +89,10 @@ class Providers:
         """Create; returns the id and the outputs."""
         if resource.type.startswith(PROVIDER_PREFIX):
             return str(uuid.uuid4()), _configuration(resource.inputs)
+        provider = self._of(resource)
+        resumes = resource.urn in self._unsure and isinstance(provider, Resuming)
         with _secrets_kept(resource.inputs):
-            identifier, outputs = self._of(resource).create(resource)
+            identifier, outputs = provider.resume(resource) if resumes else provider.create(resource)
         if not identifier or not isinstance(identifier, str):
             raise StepError(f"the provider gave no id, but {identifier!r}", where=resource.urn)
         keep_secrets(outputs, resource.inputs)

@@ -5,10 +5,11 @@ The keys are those of Pulumi's own provider (pulumi-kubernetes 4.34), so that ei
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from terrace.engine.kubernetes.names import MANAGER_PREFIX, unique
+from terrace.engine.kubernetes.names import MANAGER_PREFIX
 from terrace.engine.kubernetes.objects import Object, hide_secrets, to_object, to_values
 from terrace.engine.provider import Values
 
@@ -58,6 +59,6 @@ def outputs(inputs: Object, live: Object, like: Values, manager: str, api_versio
     return result
 
 
-def new_manager() -> str:
-    """A name for whoever applies a new object's fields."""
-    return unique(MANAGER_PREFIX)
+def new_manager(urn: str) -> str:
+    """A name for whoever applies a resource's fields, the same each time: by it an object is known to be its own."""
+    return MANAGER_PREFIX + hashlib.sha256(urn.encode()).hexdigest()[:8]

@@ -48,6 +48,11 @@ def takeover(live: Object, manager: str) -> list[Any]:
     ]
 
 
+def is_made_by(live: Object, manager: str) -> bool:
+    """Whether a manager has written fields of the object."""
+    return any(item.get("manager") == manager for item in metadata(live).get("managedFields") or [])
+
+
 def are_unowned(live: Object) -> bool:
     """Whether the object is from before the server noted managers."""
     return not metadata(live).get("managedFields")

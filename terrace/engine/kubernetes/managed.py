@@ -84,15 +84,18 @@ class ManagedObjects:
             return comparing.replace_if_unready(diff, cluster)
         return diff
 
-    def create(self, new: Resource) -> tuple[str, Values]:
-        """Create the object and wait until it is ready."""
+    def create(self, new: Resource, *, resume: bool = False) -> tuple[str, Values]:
+        """Create the object and wait until it is ready; if it is its own earlier work, go on with that."""
         obj = to_object(new.inputs)
         patch = is_patch(new.type, str(obj.get("kind")))
-        manager = annotation(obj, names.FIELD_MANAGER) or checkpoint.new_manager()
+        manager = annotation(obj, names.FIELD_MANAGER) or checkpoint.new_manager(new.urn)
         cluster = self._access.require()
+        writer = self._writer(cluster)
         try:
-            writer = self._writer(cluster)
-            live = writer.put(obj, manager) if patch or self._settings.upsert else writer.create(obj, manager)
+            if patch or self._settings.upsert:
+                live = writer.put(obj, manager)
+            else:
+                live = writer.resume(obj, manager) if resume else writer.create(obj, manager)
         except (ApiError, MissingKindError) as error:
             raise explain(error, obj) from None
         work = _Work(obj, live, new, manager, obj["apiVersion"])
@@ -103,7 +106,7 @@ class ManagedObjects:
         """Apply the object and wait until it is ready."""
         obj, state = normalized(to_object(new.inputs)), checkpoint.stored(old.outputs)
         patch = is_patch(new.type, str(obj.get("kind")))
-        manager = annotation(obj, names.FIELD_MANAGER) or state.manager or checkpoint.new_manager()
+        manager = annotation(obj, names.FIELD_MANAGER) or state.manager or checkpoint.new_manager(new.urn)
         cluster = self._access.require()
         writer = self._writer(cluster)
         work = _Work(obj, state.live, new, manager, state.api_version)
@@ -136,7 +139,7 @@ class ManagedObjects:
             seen,
             live,
             resource.inputs,
-            state.manager or checkpoint.new_manager(),
+            state.manager or checkpoint.new_manager(resource.urn),
             state.api_version or target["apiVersion"],
         )
         why = "" if new else complaint(cluster, inputs, live)
@@ -190,13 +193,13 @@ class ManagedObjects:
     def _tried(self, cluster: Cluster, obj: Object, old: Resource | None, new: Resource) -> Values:
         writer = self._writer(cluster)
         if old is None:
-            manager = annotation(obj, names.FIELD_MANAGER) or checkpoint.new_manager()
+            manager = annotation(obj, names.FIELD_MANAGER) or checkpoint.new_manager(new.urn)
             upsert = self._settings.upsert
             live = writer.try_put(obj, manager) if upsert else writer.try_create(obj)
             first = obj["apiVersion"]
         else:
             state = checkpoint.stored(old.outputs)
-            manager = annotation(obj, names.FIELD_MANAGER) or state.manager or checkpoint.new_manager()
+            manager = annotation(obj, names.FIELD_MANAGER) or state.manager or checkpoint.new_manager(new.urn)
             patch = is_patch(new.type, str(obj.get("kind")))
             tried = writer.try_update(obj, state.live, manager, new.ignore_changes, patch=patch)
             if tried is None:

@@ -46,6 +46,11 @@ class KubernetesProvider:
         self._access.require()
         return self._releases.create(new) if new.type == RELEASE else self._objects.create(new)
 
+    def resume(self, new: Resource) -> tuple[str, Values]:
+        """Create, or go on with what was created when an operation was killed."""
+        self._access.require()
+        return self._releases.create(new) if new.type == RELEASE else self._objects.create(new, resume=True)
+
     def update(self, old: Resource, new: Resource) -> Values:
         """Change, and wait until it is ready."""
         self._access.require()

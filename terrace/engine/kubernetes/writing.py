@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from terrace.engine.kubernetes.cluster import Cluster
 from terrace.engine.kubernetes.errors import ApiError, MissingKindError
-from terrace.engine.kubernetes.fields import are_unowned, ignoring, takeover
+from terrace.engine.kubernetes.fields import are_unowned, ignoring, is_made_by, takeover
 from terrace.engine.kubernetes.objects import Object, annotation, is_crd, metadata, name, namespace
 
 FORCE: Final = "pulumi.com/patchForce"
@@ -41,6 +41,16 @@ class Writer:
             except ApiError:  # its controllers write to it too
                 live = self._cluster.find(live) or live
         return live  # the first update takes them over
+
+    def resume(self, obj: Object, manager: str) -> Object:
+        """Create an object, or go on with the one that is there if this manager made it."""
+        try:
+            return self.create(obj, manager)
+        except ApiError as error:
+            live = self._cluster.find(obj) if error.reason == "AlreadyExists" else None
+            if live is None or not is_made_by(live, manager):
+                raise
+        return self.update(obj, live, manager, [], patch=False)
 
     def put(self, obj: Object, manager: str) -> Object:
         """Create an object, or apply it to the one that is there: for patches, and where taking over is allowed."""
