@@ -118,7 +118,7 @@ class Client:
             OperationError: There is none.
         """
         url = self._url + path
-        request = urllib.request.Request(url, content, dict(headers), method=method)  # noqa: S310  # checked above
+        request = urllib.request.Request(url, content, dict(headers), method=method)  # noqa: S310  # __init__ looked at its scheme
         # Unredirected: the account must not be sent on to wherever an answer points.
         request.add_unredirected_header("Authorization", self._account)
         try:

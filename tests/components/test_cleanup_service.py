@@ -36,6 +36,8 @@ def records(tmp_path: Path) -> Records:
         ({"started": "2026-03-02T05:30", "ended": "2026-03-02T05:31", "error": "x"}, "2026-03-02T06:29", False),
         ({"started": "2026-03-02T05:30", "ended": "2026-03-02T05:31", "error": "x"}, "2026-03-02T06:30", True),
         ({"started": "2026-03-02T05:30", "ended": None}, "2026-03-02T06:30", True),
+        ({"started": "2026-03-02T05:31", "ended": "2026-03-02T05:32"}, "2026-03-02T05:30:30", False),  # corrected
+        ({"started": "2031-03-02T05:30", "ended": "2031-03-02T05:31"}, "2026-03-02T05:29", True),  # set back
     ],
 )
 def test_when_it_is_time(state: dict[str, Any], now: str, expected: bool) -> None:

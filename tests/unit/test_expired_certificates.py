@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import http.server
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from terrace.errors import OperationError
 from terrace.host_ansible import Task, is_up
 from terrace.pipelines import PipelineClient
 from terrace.web import Client
+from tests.unit.listening import Quiet, listening
 
 AGO = -0.01  # days, less than the hour before now from which certificates are valid
 METRIC = program.METRIC
@@ -36,7 +36,7 @@ class Ahead(datetime.datetime):
         return super().now(tz) + datetime.timedelta(hours=6)
 
 
-class Answering(http.server.BaseHTTPRequestHandler):
+class Answering(Quiet, http.server.BaseHTTPRequestHandler):
     """Answers everything, with a page when certificates end."""
 
     page = b""
@@ -46,24 +46,12 @@ class Answering(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.page)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-        """Keep the test's output clean."""
-
 
 class Server(http.server.ThreadingHTTPServer):
     """Says nothing of clients that refuse its certificate."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Keep the test's output clean."""
-
-
-def _listen(server: http.server.ThreadingHTTPServer) -> Iterator[int]:
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.fixture
@@ -91,7 +79,8 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> Iterato
     context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
     server = Server(("127.0.0.1", 0), Answering)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    yield from _listen(server)
+    with listening(server) as number:
+        yield number
 
 
 def _look(slot: str, name: str, url: str, ca_file: Path | None = None) -> tuple[bool, str]:
@@ -136,7 +125,7 @@ def test_the_gateways_is_told_with_what_to_do(port: int, tmp_path: Path, fault: 
 )
 def test_a_links_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, ends: dict[str, int], said: str) -> None:
     monkeypatch.setattr(Answering, "page", _page(ends).encode())
-    for port in _listen(Server(("127.0.0.1", 0), Answering)):
+    with listening(Server(("127.0.0.1", 0), Answering)) as port:
         healthy, detail = _look("link", "link-a", f"http://127.0.0.1:{port}{status.CERTIFICATES}")
     assert detail.startswith(said)
     assert healthy is (ends["server"] > 0)

@@ -13,9 +13,10 @@ import pytest
 
 from terrace import status
 from terrace.provenance import Source
+from tests.unit.listening import Quiet, listening
 
 
-class Answering(http.server.BaseHTTPRequestHandler):
+class Answering(Quiet, http.server.BaseHTTPRequestHandler):
     """Answers /ok, hangs on /slow, and refuses everything else."""
 
     def do_GET(self) -> None:
@@ -24,19 +25,11 @@ class Answering(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if self.path == "/ok" else 503)
         self.end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-        """Keep the test's output clean."""
-
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)) as port:
+        yield port
 
 
 @pytest.fixture

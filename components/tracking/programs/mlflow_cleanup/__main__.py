@@ -30,13 +30,17 @@ from .telling import tell
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 15  # between two looks at whether it's time
 RETRY_SECONDS = 3600  # after an attempt that failed or was killed
+AHEAD_SECONDS = 60  # by which an attempt may lie ahead of the clock, when it is corrected
 JOB = (sys.executable, "-m", "mlflow_cleanup.job")
 
 
 def due(state: Mapping[str, Any], now: float, at: str) -> bool:
-    """Return whether it's time: there was none yet, a day's is missing, or the last one failed a while ago."""
+    """Return whether it's time: there was none yet, a day's is missing, or the last one failed a while ago.
+
+    Nobody knows how long ago one was that lies ahead: the clock was set back since.
+    """
     started = state["started"]
-    if started is None:
+    if started is None or started > now + AHEAD_SECONDS:
         return True
     failed = state["error"] or state["ended"] is None
     return bool(started < _latest(now, at) or (failed and now - started >= RETRY_SECONDS))
