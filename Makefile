@@ -8,6 +8,8 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 READY := .venv/.ready
 ENV ?= local
+# Tests of this machine follow each other, all others run beside them.
+SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .PHONY: help demo test fast model model-tests check format bench docs lock clean hooks
 
@@ -18,11 +20,11 @@ demo: $(READY) ## Bring the platform up on this machine and run a real ML projec
 	$(RUN) terrace demo $(ENV) --yes
 
 test: check ## Check everything, then run all tests, those against the live platform too
-	$(RUN) pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+	$(RUN) pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered --cov-fail-under=90
 	$(MAKE) model-tests
 
 fast: $(READY) ## Run the tests that need no platform
-	$(RUN) pytest tests/unit tests/components tests/engine tests/policies
+	$(RUN) pytest $(SIDE_BY_SIDE) tests/unit tests/components tests/engine tests/policies
 
 model: $(READY) ## Train and judge the example's model here, without a platform
 	$(UV) run --frozen --directory examples/flights flights rehearse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from tests.components.backup_machine import ACCOUNT, Machine, Programs, programs
 from tests.components.backup_world import World, front_of
 
 REPOSITORY = "20260101T023000Z"
+# They use what is installed, which tests of the platform install and remove.
+pytestmark = pytest.mark.xdist_group("machine")
 
 
 def _quiet(_step: str, percent: float | None = None) -> None:
@@ -97,6 +100,23 @@ def test_a_changed_password_opens_it_alone(world: World) -> None:
     job.own_repository(world.settings).snapshots()
     with pytest.raises(restic.WrongPassword):
         job.own_repository(world.other_settings(password="pass", place=world.settings.place)).snapshots()
+
+
+def test_a_lock_that_a_killed_backup_left_keeps_nobody_from_the_backups(world: World) -> None:
+    path = job.initialise(world.settings)
+    made = job.back_up(world.settings, _quiet)
+    locks = Path(path.partition(":")[2]) / "locks"
+    held: list[int] = []
+    while not any(held):  # `check` locks all others out, as `forget` does
+        with job.own_repository(world.settings)._start("check") as process:
+            while not any(held) and process.poll() is None:
+                held = [lock.stat().st_size for lock in locks.iterdir()]
+                time.sleep(0.001)
+            process.kill()
+    assert [each["id"] for each in job.listed(world.settings)] == [made["id"]]
+    changed = world.other_settings(password="new", place=world.settings.place)
+    assert job.initialise(changed) == path
+    assert job.back_up(changed, _quiet)["id"] in [each["id"] for each in job.listed(changed)]
 
 
 def _refuse(machine: Machine) -> None:

@@ -257,8 +257,7 @@ SLOW = """
 - hosts: all
   gather_facts: false
   tasks:
-    - ansible.builtin.command: {argv: [touch, %s]}
-    - ansible.builtin.command: {argv: [sleep, "60"]}
+    - ansible.builtin.shell: touch %s && sleep 600
 """
 
 
@@ -277,7 +276,7 @@ def test_ansible_ends_with_the_process_that_runs_it(tmp_path: Path) -> None:
     assert left()
     up.kill()
     up.wait()
-    wait_for(lambda: not left(), 30)
+    wait_for(lambda: not left(), 60)
 
 
 def _content(file: Path) -> bytes:

@@ -68,6 +68,7 @@ class Repository:
 
     def change_password(self, password: str) -> Repository:
         """Let the repository be opened by ``password`` alone, and return it that way."""
+        self._unlock()
         with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:  # mode 0600
             file.write(password)
             file.flush()
@@ -82,6 +83,7 @@ class Repository:
         Raises:
             WrongPassword: This one doesn't open it.
         """
+        self._unlock()
         for key in json.loads(self._run("key", "list", "--json")):
             if not key["current"]:
                 self._run("key", "remove", key["id"])
@@ -94,7 +96,7 @@ class Repository:
         Raises:
             AgentError: A file that is still there could not be read, or restic failed.
         """
-        self._run("unlock")  # what a killed backup has left
+        self._unlock()
         options = ["--json", f"--tag={TAG}", f"--host={host}", *(f"--exclude={path}" for path in leave_out)]
         summary: dict[str, Any] = {}
         unread: list[str] = []
@@ -127,8 +129,11 @@ class Repository:
         self._run("check")
 
     def snapshots(self) -> list[dict[str, Any]]:
-        """Return restic's record of each snapshot, the oldest first."""
-        found = json.loads(self._run("snapshots", "--json", f"--tag={TAG}") or "null") or []
+        """Return restic's record of each snapshot, the oldest first.
+
+        Whoever has the repository locked, one that was killed included, doesn't hide what is in it.
+        """
+        found = json.loads(self._run("snapshots", "--no-lock", "--json", f"--tag={TAG}") or "null") or []
         return sorted(found, key=lambda snapshot: str(snapshot["time"]))
 
     def size(self) -> int:
@@ -158,6 +163,9 @@ class Repository:
     def restore(self, snapshot: str, path: str, into: Path) -> None:
         """Bring ``path`` of a snapshot back below ``into``, verified."""
         self._run("restore", snapshot, f"--include={path}", f"--target={into}", "--verify")
+
+    def _unlock(self) -> None:
+        self._run("unlock")  # removes only what a process that is gone has left
 
     def _start(self, *arguments: str, errors: int = subprocess.PIPE) -> subprocess.Popen[str]:
         variables = {**os.environ, "RESTIC_REPOSITORY": self.place.location, "RESTIC_PASSWORD": self.password}
