@@ -17,7 +17,7 @@ from policies.catalog import rules
 from policies.rule import BY_PROFILE, Rule
 from terrace.catalog import Catalog
 from terrace.cli import COMMANDS, application
-from terrace.rights import RightsTable
+from terrace.rights import RightsTable, SlotRights
 from terrace.schema import stack_schema
 from terrace.spec import Role
 from terrace.tiers import TierTable
@@ -48,12 +48,21 @@ def command_line() -> Iterator[str]:
     """Yield the lines of every command's ``--help``."""
     yield "# Commands\n"
     yield "Exit codes: 0 fine, 1 the operation failed, 2 the input is wrong, 130 or 143 stopped by a signal.\n"
-    for name in COMMANDS:
+    for words in _commands():
         shown = CliRunner().invoke(
-            application(), [name, "--help"], prog_name="terrace", env={"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH}
+            application(), [*words, "--help"], prog_name="terrace", env={"COLUMNS": WIDTH, "TERMINAL_WIDTH": WIDTH}
         )
         text = "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
-        yield f"## terrace {name}\n\n```text\n{text}\n```\n"
+        yield f"## terrace {' '.join(words)}\n\n```text\n{text}\n```\n"
+
+
+def _commands() -> Iterator[tuple[str, ...]]:
+    """Yield every command's words, those of a group after the group's."""
+    groups = {group.name: group.typer_instance for group in application().registered_groups}
+    for name in COMMANDS:
+        yield (name,)
+        if group := groups.get(name):
+            yield from ((name, command.name or "") for command in group.registered_commands)
 
 
 def flavors(catalog: Catalog) -> Iterator[str]:
@@ -107,11 +116,20 @@ def rights(table: RightsTable) -> Iterator[str]:
     for role in get_args(Role):
         held = [slot.right(role) for slot in table.slots.values()]
         yield f"| {role} | {' | '.join('' if right == 'none' else right for right in held)} |"
+    yield from _meanings("in the cluster, on Kubernetes", table.cluster)
+    yield "\n| role | right in the cluster |\n|---|---|"
+    for role in get_args(Role):
+        if (right := table.cluster.right(role)) != "none":
+            yield f"| {role} | {right} |"
     for name, slot in table.slots.items():
-        yield f"\n## {name}\n\n| right | allows |\n|---|---|"
-        for right, meaning in slot.means.items():
-            yield f"| {right} | {meaning} |"
+        yield from _meanings(name, slot)
     yield ""
+
+
+def _meanings(name: str, slot: SlotRights) -> Iterator[str]:
+    yield f"\n## {name}\n\n| right | allows |\n|---|---|"
+    for right, meaning in slot.means.items():
+        yield f"| {right} | {meaning} |"
 
 
 def list_rules(known: Sequence[Rule]) -> Iterator[str]:

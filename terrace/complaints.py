@@ -39,10 +39,16 @@ _FORMS = {  # a pattern of the spec → what it means
     ". _ -, without //, /./, /../, and / at its end",
     r"^[/~][^\n\"%]*$": "it should be a path that begins with / or ~",
     r"^([01]\d|2[0-3]):[0-5]\d$": "it should be a time of day, such as 02:30, in quotes",
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": "it should be small letters, digits, and hyphens",
+    r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$": "it should be 3 to 63 small letters, digits, hyphens, and dots",
+    r"^[a-z0-9-]+$": "it should be small letters, digits, and hyphens",
+    r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$": "it should be small letters, digits, hyphens, and dots",
     r"^[0-9][A-Za-z0-9.+~:-]*$": "it should be a version, such as 535.216.01-1~deb12u1",
     r"^[A-Za-z_]\w*(\.\w+)+$": "it should be a type with its module, such as sklearn.tree._tree.Tree",
     r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[a-z0-9@.-]+) [A-Za-z0-9+/=]+( [^\n]*)?$": "it should be a public "
     "SSH key, such as `ssh-ed25519 AAAA… ann@laptop`",
+    r"^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?|[A-Za-z0-9-]+:[0-9]{1,5})(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$": "it "
+    "should be a registry as images are named, such as registry.example.com/mirror, without https:// and / at its end",
 }
 
 

@@ -72,3 +72,11 @@ def _place(error: InputError) -> tuple[bool, Location]:
 
 class OperationError(TerraceError):
     """The operation itself failed. Commands exit with 1."""
+
+
+class OperationErrors(OperationError):
+    """All errors of an operation that went on after the first."""
+
+    def __init__(self, errors: Sequence[OperationError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(str(error) for error in self.errors))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from terrace.spec_practices import Waiver
 
 ROOT = Path(__file__).parents[1]
+ON_HOSTS = "tests/host/"
 PASSWORD_IN_ADDRESS = re.compile(r"://[^\s/@]+@")
 
 Coverage = Literal["covered", "stated", "not covered"]
@@ -140,6 +141,8 @@ def _cell(blueprint: Blueprint, practice: str, title: str, tier: int, cell: Cell
 def _is_there(blueprint: Blueprint, evidence: Evidence, root: Path) -> bool:
     if evidence.slot:
         return evidence.slot in blueprint.slots
+    if blueprint.target != "host" and (evidence.configure or (evidence.test or "").startswith(ON_HOSTS)):
+        return False  # what was seen on a host was not seen here
     if evidence.configure:
         return all(getattr(host.configure, evidence.configure) for host in blueprint.hosts)
     return (root / str(evidence.test or evidence.file).partition("::")[0]).is_file()

@@ -10,7 +10,7 @@ from typing import Any
 
 from terrace import config, doctor, ports, remote, resolve, status
 from terrace.doctor import Check, Needs
-from terrace.errors import OperationError, TerraceError
+from terrace.errors import InputError, OperationError, TerraceError
 from terrace.hosts import Host
 from terrace.resolve import Blueprint
 from terrace.status import Health, Status
@@ -21,8 +21,13 @@ def examine(env: str, outputs: Mapping[str, Any]) -> Status:
 
     Args:
         env: The environment.
-        outputs: Its stack outputs; ``hosts`` tells how other machines are reached, see `terrace.platform.build`.
+        outputs: Its stack outputs; ``hosts`` tells how other machines are reached, and ``cluster`` how the cluster is,
+            see `terrace.platform.build`.
     """
+    if outputs.get("cluster"):
+        from terrace import cluster_status  # with Kubernetes' client, which hosts don't need
+
+        return cluster_status.examine(env, outputs)
     hosts: Sequence[Mapping[str, Any]] = outputs.get("hosts") or ()
     if not hosts:
         return status.examine(env, outputs)
@@ -56,10 +61,16 @@ def checks(root: Path, env: str) -> tuple[Check, ...]:
     """Return what this machine lacks, or, for an environment on others, what each of those lacks.
 
     Raises:
-        InputError: There is no such environment, or its spec is wrong.
+        InputError: There is no such environment, its spec is wrong, or it has no hosts.
     """
     needs, blueprint = doctor.needs_of(root, env), resolve.resolve(config.load(root, env))
     hosts = blueprint.hosts
+    if not hosts:
+        raise InputError(
+            f"terrace:target {blueprint.target!r} has no hosts to look at",
+            where=env,
+            fix="look at the cluster: kubectl get pods,events",
+        )
     if len(hosts) == 1 and hosts[0].is_here:
         return (*doctor.examine(needs), *_shared_ports(root, env, needs.ports), *_machines(hosts[0], blueprint))
     share = replace(needs, disk_gb=needs.disk_gb / len(hosts), memory_gb=needs.memory_gb / len(hosts))

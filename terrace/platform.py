@@ -16,6 +16,7 @@ from terrace.targets.hosts import Hosts
 if TYPE_CHECKING:
     from terrace.provenance import Source
     from terrace.resolve import Blueprint
+    from terrace.targets.base import Targets
 
 
 class Platform(pulumi.ComponentResource):
@@ -28,13 +29,12 @@ class Platform(pulumi.ComponentResource):
         public_keys: What other machines' ``authorized_keys`` need, by service name; empty where nothing does.
         services: What runs, with where its health can be seen.
         people: Passwords of the team's people by account name; a secret.
-        inventory: The Ansible inventory that makes the same hosts without Pulumi; a secret.
-        hosts: The hosts that it runs on.
+        targets: What it runs on.
     """
 
     def __init__(self, blueprint: Blueprint, catalog: Catalog) -> None:
         super().__init__("terrace:platform:Platform", blueprint.name)
-        self.hosts = Hosts(blueprint, catalog, parent=self)
+        self.targets = _targets(blueprint, catalog, self)
         self._people = tuple(
             PersonAccount(member.name, Password(f"person-{member.name}", self).value, member)
             for member in blueprint.members
@@ -44,12 +44,11 @@ class Platform(pulumi.ComponentResource):
         self._nodes: dict[str, Node] = {}
         self._declare(blueprint, catalog)
         self.endpoints = self._merged("endpoints")
-        self.connection = pulumi.Output.secret({**self.hosts.facts, **self._merged("connection")})
+        self.connection = pulumi.Output.secret({**self.targets.facts, **self._merged("connection")})
         self.credentials = pulumi.Output.secret(self._merged("credentials"))
         self.public_keys = self._merged("public_keys")
         self.people = pulumi.Output.secret({person.user: person.password for person in self._people})
-        self.services = self.hosts.listed()
-        self.inventory = pulumi.Output.secret(self.hosts.inventory())
+        self.services = self.targets.listed()
         self.register_outputs({"endpoints": self.endpoints})
 
     def _declare(self, blueprint: Blueprint, catalog: Catalog) -> None:
@@ -58,9 +57,9 @@ class Platform(pulumi.ComponentResource):
             for slot in graph.order(blueprint, catalog):
                 self._slots[slot] = self._build(slot, blueprint, catalog)
         except Exception as error:
-            self.hosts.close(error)  # what waits for the edges would wait forever
+            self.targets.close(error)  # what waits for the edges would wait forever
             raise
-        self.hosts.close(self._nodes)
+        self.targets.close(self._nodes)
 
     def _build(self, slot: str, blueprint: Blueprint, catalog: Catalog) -> SlotOutputs:
         spec = blueprint.slots[slot]
@@ -68,7 +67,7 @@ class Platform(pulumi.ComponentResource):
         wanted = (*flavor.requires, *flavor.uses)
         needed = {name: outputs for name, outputs in self._slots.items() if name in wanted}
         inputs = Inputs(needed, self._people, blueprint.owners)
-        target = self.hosts.of(slot)
+        target = self.targets.of(slot)
         workloads, services = len(target.workloads), len(target.services)
         outputs: SlotOutputs = flavor(spec, target, inputs, pulumi.ResourceOptions(parent=self)).outputs
         self._nodes[slot] = Node(
@@ -92,11 +91,12 @@ def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source |
 
     Outputs: ``tier`` and ``target`` (plain), ``flavors`` {slot: flavor}, ``source`` {commit, dirty, digest} where it is
     given, ``endpoints`` {name: URL}, ``services`` [{slot, flavor, name, url, probe_url, probe_port}], and the secrets
-    ``connection`` {variable: value}, ``credentials`` {name: {user, password}}, ``people`` {name: password}, and
-    ``inventory`` (Ansible's YAML inventory as data). Where other machines have to let a service in, ``public_keys``
-    {name: line of ``authorized_keys``}. Where there are hosts beside this machine, also ``hosts`` (how
-    each is reached; keys stay in their files) and ``certificate`` (that of the environment's authority), and each
-    service has a ``host``.
+    ``connection`` {variable: value}, ``credentials`` {name: {user, password}}, and ``people`` {name: password}.
+    Where other machines have to let a service in, ``public_keys`` {name: line of ``authorized_keys``}.
+    On hosts also the secret ``inventory`` (Ansible's YAML inventory as data). Where there are hosts beside this
+    machine, also ``hosts`` (how each is reached; keys stay in their files) and ``certificate`` (that of the
+    environment's authority), and each service has a ``host``. On Kubernetes also ``certificate`` and ``cluster``
+    {namespace, kubeconfig, context}.
     """
     platform = Platform(blueprint, catalog or Catalog())
     pulumi.export("tier", blueprint.tier)
@@ -109,10 +109,16 @@ def build(blueprint: Blueprint, catalog: Catalog | None = None, source: Source |
     pulumi.export("connection", platform.connection)
     pulumi.export("credentials", platform.credentials)
     pulumi.export("people", platform.people)
-    pulumi.export("inventory", platform.inventory)
     if platform.public_keys:
         pulumi.export("public_keys", platform.public_keys)
-    if platform.hosts.are_elsewhere:
-        pulumi.export("hosts", [host.document() for host in blueprint.hosts])
-        pulumi.export("certificate", platform.hosts.authority.certificate)
+    for name, value in platform.targets.exports().items():
+        pulumi.export(name, value)
     return platform
+
+
+def _targets(blueprint: Blueprint, catalog: Catalog, parent: pulumi.Resource) -> Targets:
+    if blueprint.target == "kubernetes":
+        from terrace.targets.kubernetes.cluster import Cluster  # the provider's SDK takes a second that hosts needn't
+
+        return Cluster(blueprint, parent)
+    return Hosts(blueprint, catalog, parent)

@@ -68,8 +68,8 @@ class Blueprint:
 
     @property
     def hosts(self) -> tuple[Host, ...]:
-        """The machines that it runs on."""
-        return self.spec.hosts
+        """The machines that it runs on; none where it runs on a cluster, whose machines are not its own."""
+        return self.spec.hosts if self.target == "host" else ()
 
     def host_of(self, slot: str) -> Host:
         """Return the host that ``slot`` is on."""

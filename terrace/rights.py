@@ -60,6 +60,7 @@ class RightsTable(Model):
     """The whole table, as `components/rights.yaml` holds it."""
 
     reserved: tuple[Name, ...] = Field(description="Account names that no person can have.")
+    cluster: SlotRights = Field(description="Rights in the namespace itself, on Kubernetes.")
     slots: Mapping[str, SlotRights]
 
     @staticmethod

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from terrace.hosts import Host, host_problems
 from terrace.notify import Notify
-from terrace.spec_base import PROBLEMS, Model, Name, Problem, SecretReference, UrlOrSecret, refuse
+from terrace.spec_base import PROBLEMS, ImageRegistry, Model, Name, Problem, SecretReference, UrlOrSecret, refuse
 from terrace.spec_host import PublicKey
+from terrace.spec_kubernetes import Kubernetes
 from terrace.spec_practices import Practice, PracticeLevel, RuleWaiver, Statement, Tier
 
 __all__ = ["PROBLEMS", "Model", "Name", "PlatformSpec", "Practice", "Problem", "SecretReference", "Tier"]
@@ -112,10 +113,13 @@ class UseCase(Model):
 
 
 class Network(Model):
-    """What stands between the hosts and the package indexes. No error shows its addresses: they may hold accounts."""
+    """What stands between the platform and what it downloads. No error shows addresses that may hold accounts."""
 
     proxy: UrlOrSecret | None = Field(None, repr=False, description="HTTP proxy for downloads.")
     package_index: UrlOrSecret | None = Field(None, repr=False, description="A PEP 503 index instead of PyPI.")
+    image_registry: ImageRegistry | None = Field(
+        None, description="A registry, with a path in it, that has a copy of every container image; not for hosts."
+    )
     link_port: int = Field(
         15200,
         ge=1024,
@@ -139,6 +143,7 @@ class PlatformSpec(Running):
     target: Literal["host", "kubernetes", "aws"] = Field(description="Where the platform runs.")
     name: Name = Field("platform", description="The platform's name.")
     hosts: tuple[Host, ...] = Field((Host(),), min_length=1, description="The machines that it runs on.")
+    kubernetes: Kubernetes = Field(Kubernetes(), description="The cluster that it runs on, with target `kubernetes`.")
     team: Team = Field(Team(), description="Who works with it.")
     use_cases: Mapping[Name, UseCase] = Field(default_factory=dict, description="What its models are for.")
     practices: Mapping[Practice, PracticeLevel] = Field(
@@ -148,14 +153,15 @@ class PlatformSpec(Running):
     notify: Notify | None = Field(None, description="Whom alerts reach; without it they stay on Alertmanager's page.")
     compliance: tuple[Profile, ...] = Field((), description="Frameworks whose rules are mandatory at any tier.")
     waivers: tuple[RuleWaiver, ...] = Field((), description="Exceptions to rules; `terrace check` reports each.")
-    network: Network = Field(Network(), description="Proxy and private package index.")
+    network: Network = Field(Network(), description="Proxy, private package index, registry.")
     # For each slot that the user wrote, its flavor's options; `model_fields_set` of these tells which were written.
     slots: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         mine = (self._unknown_owners(), self._shared_models(), self._unwaived(), self._misstated())
-        refuse([*host_problems(self.hosts), *itertools.chain(*mine), *self._admins_without_access()])
+        more = (self._admins_without_access(), self._of_another_target())
+        refuse([*host_problems(self.hosts), *itertools.chain(*mine, *more)])
         return self
 
     def tier_of(self, practice: Practice) -> Tier:
@@ -224,3 +230,12 @@ class PlatformSpec(Running):
                 for person in self.team.members(name):
                     if not self.team.people[person].ssh_keys:
                         yield Problem(path, f"{person!r} has no ssh_keys in team.people, and could not log in")
+
+    def _of_another_target(self) -> Iterator[Problem]:
+        if self.target == "host":
+            if self.network.image_registry:
+                yield Problem(("network", "image_registry"), "target 'host' pulls no images; leave it out")
+            if "kubernetes" in self.model_fields_set:
+                yield Problem(("kubernetes",), "target 'host' needs no cluster; leave it out")
+        elif "hosts" in self.model_fields_set:
+            yield Problem(("hosts",), f"target {self.target!r} configures no machines; leave it out")

@@ -13,6 +13,13 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 Url = Annotated[str, Field(pattern=r"^https?://")]
 # Written in one way alone, since paths are compared: no //, /./, /../, and no / at the end.
 AbsolutePath = Annotated[str, Field(pattern=r"^(/(\.?[\w-][\w.-]*|\.\.[\w.-]+))+$")]
+# Without a scheme, as images are named. A name without dot or port would be looked for at Docker Hub.
+ImageRegistry = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?|[A-Za-z0-9-]+:[0-9]{1,5})(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$"
+    ),
+]
 
 PROBLEMS = "problems"  # the type of pydantic's error that holds several, each with its own place
 

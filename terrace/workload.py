@@ -6,7 +6,9 @@ names places only by these variables, which each target replaces before anything
 - ``$(BIN)`` the folder of the artifact's executables,
 - ``$(CONFIG)`` the folder that holds the workload's files,
 - ``$(DATA)`` the folder that outlives restarts and upgrades,
-- ``$(SOCKET)`` the Unix socket that ``socket_for`` gives it.
+- ``$(SOCKET)`` the Unix socket that ``socket_for`` gives it,
+- ``$(PYTHON)`` the Python beside the artifact, for programs that need no library,
+- ``$(LISTEN)`` the address that its ports listen on. Its processes reach each other on loopback everywhere.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ class Artifact:
     Args:
         lock: Name of a hash-locked requirements file, ``components/locks/<lock>.txt``, for a Python service.
         packages: Debian packages, for a service that the distribution maintains.
+        image: Name of an upstream image in ``components/images.yaml``, which it runs in on Kubernetes; without, that is
+            the platform's own image with the lock, or with Python alone where there is no lock.
         package: The package of the lock whose version is the service's; the service then has the lock's name.
         one_way: What a later version of it changes for good, so that an earlier one can't read it any more; empty
             where an earlier version can come back. Tests move it up and back to show that.
@@ -36,11 +40,12 @@ class Artifact:
     packages: tuple[str, ...] = ()
     package: str = ""
     one_way: str = ""
+    image: str = ""
 
 
 @dataclass(frozen=True)
 class Port:
-    """A TCP port that a process listens on; on a host it is bound to loopback.
+    """A TCP port that a process listens on; on a host it is bound to loopback, on Kubernetes to the pod's address.
 
     ``public`` says that it is the platform's entrance: whoever reaches the address may connect.
     """
@@ -59,12 +64,16 @@ class Process:
         command: The program and its arguments; never holds a secret.
         memory_mb: The most memory (MiB) that one operating-system process of it may take.
         stop_seconds: How long it may take to end by itself after SIGTERM.
+        copies: How many operating-system processes of it take that memory.
+        image: Name of the upstream image that it runs in on Kubernetes, where that isn't the artifact's.
     """
 
     name: str
     command: tuple[str, ...]
     memory_mb: int
     stop_seconds: int = 20
+    copies: int = 1
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,15 @@ class SetupStep:
     Args:
         name: Unique within the workload.
         command: The program and its arguments; never holds a secret.
-        live: Whether it runs after a change of a live file alone, too, while the processes go on.
+        live: Whether it runs after a change of a live file alone, too, while the processes go on. On Kubernetes, where
+            setup runs before a pod's processes, such a change replaces the pod.
+        image: Name of the upstream image that it runs in on Kubernetes, where that isn't the artifact's.
     """
 
     name: str
     command: tuple[str, ...]
     live: bool = False
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,6 +205,8 @@ class Workload:
     another way; ``.`` is all of it. ``reads_all`` lets its processes read what every other service keeps.
     ``grows`` says that what it keeps is only ever added to, so that a restore leaves what is there.
     ``socket_for`` names the one service that may open the Unix socket ``$(SOCKET)``, which its process makes.
+    ``volume_gb`` is the size (GiB) of the volume that ``$(DATA)`` is on Kubernetes, of what can't be made anew there;
+    without, ``$(DATA)`` goes with the pod. ``outside`` are addresses outside of the platform that it connects to.
     """
 
     name: str
@@ -211,6 +225,8 @@ class Workload:
     reads_all: bool = False
     grows: bool = False
     socket_for: str = ""
+    volume_gb: int = 0
+    outside: tuple[str, ...] = ()
 
     def port(self, name: str) -> int:
         """Return the number of the port called ``name``."""

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import pulumi
 
-from components.base import SlotOutputs
+from components.base import SlotOutputs, ports_of
 
 
 @dataclass(frozen=True)
 class Store:
-    """One consumer's part of the store. ``resource`` is complete once it can be written to."""
+    """One consumer's part of the store.
 
-    folder: str
+    Args:
+        location: A folder of the host, or ``s3://<bucket>``.
+        resource: Complete once it can be written to.
+        environment: Variables by which the consumer finds it.
+        secrets: Variables by which the consumer may use it.
+        outside: Addresses of it outside of the platform.
+    """
+
+    location: str
     resource: pulumi.Resource
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ArtifactStoreOutputs(SlotOutputs):
-    """What the slot gives: ``provision(name, owner, consumer)`` makes a part of the store that one service owns."""
+    """What the slot gives.
+
+    Args:
+        provision: ``provision(name, owner, consumer)`` makes a part of the store that one service owns.
+        url: The store's own address; empty where it is a folder.
+    """
 
     provision: Callable[[str, str, pulumi.Resource], Store]
+    url: str = ""
+
+    def ports(self) -> tuple[int, ...]:
+        """Return the port of ``url``."""
+        return ports_of(self.url)

@@ -53,7 +53,7 @@ class DVC(Component[DVCSpec, DataVersioningOutputs]):
             "dvc",
             {
                 "gateway_folder_route": PATH,
-                "gateway_folder_path": store.folder,
+                "gateway_folder_path": store.location,
                 "gateway_folder_slot": SLOT,
                 "gateway_folder_needs": gateway_needs(PATH, NEEDS),
                 "gateway_folder_acts": gateway_acts(PATH, SLOT, ACTS, reads=True),

@@ -1,10 +1,12 @@
 """PostgreSQL as the platform's relational database.
 
 Provides a cluster of its own under the platform's data folder, reachable on loopback with SCRAM passwords, and
-one role and database per consumer. Leaves out replication, and backups, which
-the slot ``backup`` makes. The distribution's own cluster is never touched.
+one role and database per consumer; on Kubernetes a StatefulSet with a volume, reachable by those who have a database in
+it. Leaves out replication, TLS between pods, and backups, which the slot ``backup`` makes. The distribution's own
+cluster is never touched.
 
-Upstream: https://www.postgresql.org/docs/, written for PostgreSQL 14 to 17 as Debian and Ubuntu ship them.
+Upstream: https://www.postgresql.org/docs/, written for PostgreSQL 14 to 17 as Debian, Ubuntu, and the official image
+ship them.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from pydantic import Field
 
 from components.base import Component, FlavorSpec, Inputs
 from components.database import DatabaseAccess, DatabaseOutputs, Server
+from components.database.parts import pod
+from components.database.parts.pod import ADMIN, EXPORTER
 from components.programs import program_files
 from components.templates import render
 from terrace.password import Password
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
+from terrace.targets.kubernetes.target import KubernetesTarget
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
 
 
@@ -34,6 +39,7 @@ class PostgresSpec(FlavorSpec):
     exporter_port: int = Field(15433, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
     shared_buffers_mb: int = Field(128, ge=16, description="Memory (MiB) that it keeps pages in.")
     connections: int = Field(100, ge=20, le=1000, description="Most connections at a time.")
+    volume_gb: int = Field(20, ge=1, description="Size (GiB) of its volume, on Kubernetes.")
 
 
 class Postgres(Component[PostgresSpec, DatabaseOutputs]):
@@ -41,10 +47,25 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
 
     token: ClassVar[str] = "terrace:database:Postgres"
     spec_type: ClassVar[type[FlavorSpec]] = PostgresSpec
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
 
     def build(self, spec: PostgresSpec, inputs: Inputs) -> DatabaseOutputs:
         """Run the server and return a way to get a database in it."""
+        return self.on_host(spec) if isinstance(self.target, HostTarget) else self.on_kubernetes(spec)
+
+    def on_kubernetes(self, spec: PostgresSpec) -> DatabaseOutputs:
+        """Run it with a volume; a Job makes each database, by the administrator's account."""
+        target = self.on(KubernetesTarget)
+        passwords = {name: Password(f"postgres-{name}", self).value for name in (ADMIN, EXPORTER)}
+        workload = pod.workload(spec, passwords)
+        server = target.run(workload, self, user_id=pod.USER_ID)
+        url = f"postgresql://{workload.name}:{spec.port}"
+        target.services.append(Service("database", spec.flavor, workload.name, url, url, spec.port))
+        provision = pod.Provision(workload.name, spec.port, passwords[ADMIN], target, server)
+        return DatabaseOutputs(provision, Server(workload.name, "", spec.port, server))
+
+    def on_host(self, spec: PostgresSpec) -> DatabaseOutputs:
+        """Run it on loopback; a role makes each database, on the server's socket."""
         target = self.on(HostTarget)
         server = target.run(_workload(spec, target.user("postgres"), target.user("backup")), self)
         url = f"postgresql://127.0.0.1:{spec.port}"

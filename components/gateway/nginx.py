@@ -3,7 +3,8 @@
 Provides TLS with a certificate of the environment's own CA, renewed by itself, basic authentication in front of every
 service that has none, and an index of what is behind it. Leaves out single sign-on and certificates of a public CA.
 
-Upstream: https://nginx.org/en/docs/, written for nginx 1.18 to 1.26 as Debian and Ubuntu ship them.
+Upstream: https://nginx.org/en/docs/, written for nginx 1.18 to 1.30 as Debian, Ubuntu, and the official image ship
+them.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from pydantic_core import PydanticCustomError
 
 from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount
 from components.gateway import GatewayOutputs
+from components.gateway.parts import pod
 from components.nginx import reload_step
 from components.programs import program_files
 from components.templates import render
+from terrace.certificates import CertificateAuthority
 from terrace.password import Password
 from terrace.rights import RIGHTS, RightsTable, includes
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
+from terrace.targets.kubernetes.target import KubernetesTarget
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
 
 ACCOUNT = "terrace"
@@ -47,7 +51,7 @@ class NginxSpec(FlavorSpec):
     flavor: Literal["nginx"] = "nginx"
     address: Annotated[str, AfterValidator(_ipv4_address)] | None = Field(
         None,
-        description="The IPv4 address that it listens on, and is reached by; by default its host's.",
+        description="On a host, the IPv4 address that it listens on, and is reached by; by default its host's.",
         json_schema_extra={"pattern": r"^\d{1,3}(\.\d{1,3}){3}$"},
     )
     port: int = Field(8443, ge=1024, le=65535, description="TCP port, HTTPS.")
@@ -62,23 +66,45 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
     token: ClassVar[str] = "terrace:gateway:Nginx"
     spec_type: ClassVar[type[FlavorSpec]] = NginxSpec
     tells_audit: ClassVar[str] = "gateway"
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
 
     def build(self, spec: NginxSpec, inputs: Inputs) -> GatewayOutputs:
         """Run the entrance; services bring their routes themselves."""
-        target = self.on(HostTarget)
         account = Account(ACCOUNT, Password("gateway-account", self).value)
-        spec = spec.model_copy(update={"address": spec.address or target.own_address})
-        resource = target.run(_workload(spec, target, account, inputs.people), self)
-        outputs = GatewayOutputs(str(spec.address), spec.port, target.ca_file, account, "gateway", resource)
-        target.services.append(
-            Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", f"{outputs.url}/healthz", spec.port)
+        is_here = isinstance(self.target, HostTarget)
+        host, resource = (self.on_host if is_here else self.on_kubernetes)(spec, account, inputs.people)
+        outputs = GatewayOutputs(host, spec.port, self.target.ca_file, account, "gateway", resource)
+        # From within the cluster: the address that people use may lead there from outside alone.
+        probed = outputs.url if is_here else f"https://{self.target.host_of('gateway')}:{spec.port}"
+        self.target.services.append(
+            Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", f"{probed}/healthz", spec.port)
         )
         return outputs
 
+    def on_host(
+        self, spec: NginxSpec, account: Account, people: tuple[PersonAccount, ...]
+    ) -> tuple[str, pulumi.Resource]:
+        """Run it on the host's address, with routes that services put into a folder."""
+        target = self.on(HostTarget)
+        spec = spec.model_copy(update={"address": spec.address or target.own_address})
+        return str(spec.address), target.run(_workload(spec, target, account, people), self)
+
+    def on_kubernetes(
+        self, spec: NginxSpec, account: Account, people: tuple[PersonAccount, ...]
+    ) -> tuple[str, pulumi.Resource]:
+        """Run it in a pod, with the routes of all services among its files."""
+        target = self.on(KubernetesTarget)
+        names = target.service_names("gateway")
+        host = target.blueprint.spec.kubernetes.address or names[0]
+        files = (
+            *_files(pod.configuration(spec, target), target.authority, account, people),
+            *target.route_files(pod.ROUTES),
+        )
+        workload = pod.workload(spec, files, (host, *names))
+        return host, target.run(workload, self)
+
 
 def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tuple[PersonAccount, ...]) -> Workload:
-    authority = target.authority
     collector = Process("audit", ("/usr/bin/python3", "-m", "audit_collector"), memory_mb=128)
     return Workload(
         name="gateway",
@@ -97,13 +123,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
             Port("metrics", spec.exporter_port),
         ),
         files=(
-            File("nginx.conf", _configuration(spec, target)),
-            File("accounts", _accounts(account, people), live=True),
-            File("rights.conf", _rights(account, people), live=True),
-            File("ca.crt", authority.certificate),
-            File("ca.key", authority.key),
-            *program_files("gateway", "access_log.py"),
-            *program_files("gateway", "certificates.py"),
+            *_files(_configuration(spec, target), target.authority, account, people),
             *(program_files("gateway", "audit_collector") if target.audit_port else ()),
         ),
         environment={
@@ -116,6 +136,20 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
         probe=Probe("status", "/status", timeout_seconds=30),
         metrics=(Metrics("metrics"), Metrics("status", "/certificates")),
         unsaved=(".",),
+    )
+
+
+def _files(
+    configuration: str, authority: CertificateAuthority, account: Account, people: tuple[PersonAccount, ...]
+) -> tuple[File, ...]:
+    return (
+        File("nginx.conf", configuration),
+        File("accounts", _accounts(account, people), live=True),
+        File("rights.conf", _rights(account, people), live=True),
+        File("ca.crt", authority.certificate),
+        File("ca.key", authority.key),
+        *program_files("gateway", "access_log.py"),
+        *program_files("gateway", "certificates.py"),
     )
 
 

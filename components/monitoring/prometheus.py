@@ -2,9 +2,11 @@
 
 Provides metrics of every service (each brings its own scrape target), alert rules for services, requests, disks,
 pipelines, and models, dashboards and runbooks as console pages behind the gateway, and notices of alerts by mail,
-webhook, and chat. Leaves out shifts and escalation between people.
+webhook, and chat. Leaves out shifts and escalation between people; on Kubernetes also the machines, which pods of this
+namespace may not look at.
 
-Upstream: https://prometheus.io/docs/, written for Prometheus 2.31 to 2.53 as Debian and Ubuntu ship them.
+Upstream: https://prometheus.io/docs/, written for Prometheus 2.31 to 2.53 as Debian and Ubuntu ship them, and for 3 in
+a pod.
 """
 
 from __future__ import annotations
@@ -19,30 +21,35 @@ from components.gateway import GatewayOutputs
 from components.monitoring import MonitoringOutputs
 from components.monitoring.parts import consoles, notices
 from components.templates import render
-from terrace.targets.base import Service
+from terrace.targets.base import Service, Target
 from terrace.targets.host import HostTarget
+from terrace.targets.kubernetes.target import KubernetesTarget
 from terrace.workload import Act, Artifact, File, Metrics, Need, Port, Probe, Process, Route, SetupStep, Workload
 
 RULES = Path(__file__).parent / "rules.yaml"
-METRICS, ALERTS = "/prometheus/", "/alertmanager/"
+METRICS_PATH, ALERTS_PATH = "/prometheus/", "/alertmanager/"
+ALERTS = "alertmanager"  # its image
+SCRAPES = "scrapes.json"
+PROBE = Probe("prometheus", "/prometheus/-/ready")
+METRICS = (Metrics("prometheus", "/prometheus/metrics"), Metrics("alertmanager", "/alertmanager/metrics"))
 ROUTES = (
     # Prometheus answers queries by POST too; what changes it is switched off.
     Route(
-        METRICS,
+        METRICS_PATH,
         "prometheus",
         "gateway",
         "monitoring",
         (Need("read"),),
         keep_path=True,
-        acts=(Act(f"POST {METRICS}.*", "read"),),
+        acts=(Act(f"POST {METRICS_PATH}.*", "read"),),
     ),
     Route(
-        ALERTS,
+        ALERTS_PATH,
         "alertmanager",
         "gateway",
         "monitoring",
         keep_path=True,
-        acts=(Act(f"(?:POST|DELETE) {ALERTS}(api/v2/silences?.*)", "silence_alert"),),
+        acts=(Act(f"(?:POST|DELETE) {ALERTS_PATH}(api/v2/silences?.*)", "silence_alert"),),
     ),
 )
 
@@ -55,6 +62,7 @@ class PrometheusSpec(FlavorSpec):
     alertmanager_port: int = Field(19093, ge=1024, le=65535, description="TCP port of Alertmanager.")
     node_exporter_port: int = Field(19100, ge=1024, le=65535, description="TCP port of node_exporter.")
     retention_days: int = Field(30, ge=1, le=3650, description="How long metrics are kept (days).")
+    volume_gb: int = Field(20, ge=1, description="Size (GiB) of its volume, on Kubernetes.")
     scrape_seconds: int = Field(15, ge=1, le=300, description="Time between two scrapes (seconds).")
 
 
@@ -64,71 +72,97 @@ class Prometheus(Component[PrometheusSpec, MonitoringOutputs]):
     token: ClassVar[str] = "terrace:monitoring:Prometheus"
     spec_type: ClassVar[type[FlavorSpec]] = PrometheusSpec
     requires: ClassVar[tuple[str, ...]] = ("gateway",)
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
 
     def build(self, spec: PrometheusSpec, inputs: Inputs) -> MonitoringOutputs:
         """Run the three; services bring their scrape targets themselves."""
-        target = self.on(HostTarget)
         gateway = inputs.of("gateway", GatewayOutputs)
-        metrics_url, alerts_url = gateway.url + METRICS, gateway.url + ALERTS
-        target.run(_workload(spec, target, metrics_url, alerts_url), self)
+        outputs = MonitoringOutputs(gateway.url + METRICS_PATH, gateway.url + ALERTS_PATH)
+        workload = self._workload(spec, outputs)
+        self.target.run(workload, self)
+        host = self.target.host_of(workload.name)
         for name, url, path, port in (
-            ("prometheus", metrics_url, "/prometheus/-/healthy", spec.port),
-            ("alertmanager", alerts_url, "/alertmanager/-/healthy", spec.alertmanager_port),
-            ("node-exporter", metrics_url, "/metrics", spec.node_exporter_port),
+            ("prometheus", outputs.metrics_url, "/prometheus/-/healthy", spec.port),
+            ("alertmanager", outputs.alerts_url, "/alertmanager/-/healthy", spec.alertmanager_port),
+            ("node-exporter", outputs.metrics_url, "/metrics", spec.node_exporter_port),
         ):
-            target.services.append(
-                Service("monitoring", spec.flavor, name, url, f"http://127.0.0.1:{port}{path}", port)
-            )
-        return MonitoringOutputs(metrics_url, alerts_url)
+            if port in (each.number for each in workload.ports):
+                service = Service("monitoring", spec.flavor, name, url, f"http://{host}:{port}{path}", port)
+                self.target.services.append(service)
+        return outputs
+
+    def _workload(self, spec: PrometheusSpec, outputs: MonitoringOutputs) -> Workload:
+        if isinstance(self.target, HostTarget):
+            return _on_host(spec, self.target, outputs)
+        return _on_kubernetes(spec, self.on(KubernetesTarget), outputs)
 
 
-def _workload(spec: PrometheusSpec, target: HostTarget, metrics_url: str, alerts_url: str) -> Workload:
+def _on_host(spec: PrometheusSpec, target: HostTarget, outputs: MonitoringOutputs) -> Workload:
+    """Return the three as one service of the distribution's programs."""
     return Workload(
         name="prometheus",
         artifact=Artifact(packages=("prometheus", "prometheus-alertmanager", "prometheus-node-exporter")),
-        setup=(
-            SetupStep("rules", ("/usr/bin/promtool", "check", "config", "$(CONFIG)/prometheus.yml")),
-            SetupStep("notices", ("/usr/bin/amtool", "check-config", "$(CONFIG)/alertmanager.yml")),
-        ),
+        setup=_checks("/usr/bin"),
         processes=(
-            Process("server", _prometheus_command(spec, metrics_url), memory_mb=2048),
-            Process("alertmanager", _alertmanager_command(spec, alerts_url), memory_mb=512),
+            Process("server", ("/usr/bin/prometheus", *_prometheus_options(spec, outputs.metrics_url)), 2048),
+            Process("alertmanager", ("/usr/bin/prometheus-alertmanager", *_alertmanager_options(spec, outputs)), 512),
             Process("node-exporter", _node_exporter_command(spec), memory_mb=256),
         ),
-        ports=(
-            Port("prometheus", spec.port),
-            Port("alertmanager", spec.alertmanager_port),
-            Port("node-exporter", spec.node_exporter_port),
-        ),
-        files=(
-            File("prometheus.yml", _configuration(spec, target)),
-            File("rules.yaml", RULES.read_text(encoding="utf-8")),
-            *notices.files(target.blueprint.spec.notify),
-            *consoles.files(),
-        ),
-        probe=Probe("prometheus", "/prometheus/-/ready"),
+        ports=(*_ports(spec), Port("node-exporter", spec.node_exporter_port)),
+        files=_files(spec, target, f"{target.scrape_folder}/*.json"),
+        probe=PROBE,
         routes=ROUTES,
-        metrics=(
-            Metrics("prometheus", "/prometheus/metrics"),
-            Metrics("alertmanager", "/alertmanager/metrics"),
-            Metrics("node-exporter"),
-        ),
+        metrics=(*METRICS, Metrics("node-exporter")),
         unsaved=(".",),  # the past isn't worth a copy; alerts come again
     )
 
 
-def _configuration(spec: PrometheusSpec, target: HostTarget) -> str:
-    return render("monitoring", "prometheus.yml", targets=target.scrape_folder, **spec.model_dump())
+def _on_kubernetes(spec: PrometheusSpec, target: KubernetesTarget, outputs: MonitoringOutputs) -> Workload:
+    """Return Prometheus and Alertmanager in one pod; targets of all services are among the files."""
+    return Workload(
+        name="prometheus",
+        artifact=Artifact(image="prometheus"),
+        setup=_checks("/bin"),
+        processes=(
+            Process("server", ("/bin/prometheus", *_prometheus_options(spec, outputs.metrics_url)), 2048),
+            Process("alertmanager", ("/bin/alertmanager", *_alertmanager_options(spec, outputs)), 512, image=ALERTS),
+        ),
+        ports=_ports(spec),
+        files=(*_files(spec, target, f"$(CONFIG)/{SCRAPES}"), target.scrape_file(SCRAPES)),
+        probe=PROBE,
+        routes=ROUTES,
+        metrics=METRICS,
+        unsaved=(".",),  # as on a host
+        volume_gb=spec.volume_gb,
+    )
 
 
-def _prometheus_command(spec: PrometheusSpec, external_url: str) -> tuple[str, ...]:
+def _checks(folder: str) -> tuple[SetupStep, ...]:
     return (
-        "/usr/bin/prometheus",
+        SetupStep("rules", (f"{folder}/promtool", "check", "config", "$(CONFIG)/prometheus.yml")),
+        SetupStep("notices", (f"{folder}/amtool", "check-config", "$(CONFIG)/alertmanager.yml"), image=ALERTS),
+    )
+
+
+def _ports(spec: PrometheusSpec) -> tuple[Port, ...]:
+    return (Port("prometheus", spec.port), Port("alertmanager", spec.alertmanager_port))
+
+
+def _files(spec: PrometheusSpec, target: Target, scrapes: str) -> tuple[File, ...]:
+    return (
+        File("prometheus.yml", render("monitoring", "prometheus.yml", scrapes=scrapes, **spec.model_dump())),
+        File("rules.yaml", RULES.read_text(encoding="utf-8")),
+        *notices.files(target.blueprint.spec.notify),
+        *consoles.files(),
+    )
+
+
+def _prometheus_options(spec: PrometheusSpec, external_url: str) -> tuple[str, ...]:
+    return (
         "--config.file=$(CONFIG)/prometheus.yml",
         "--storage.tsdb.path=$(DATA)/metrics",
         f"--storage.tsdb.retention.time={spec.retention_days}d",
-        f"--web.listen-address=127.0.0.1:{spec.port}",
+        f"--web.listen-address=$(LISTEN):{spec.port}",
         f"--web.external-url={external_url}",
         "--web.route-prefix=/prometheus",
         "--web.console.templates=$(CONFIG)/consoles",
@@ -136,13 +170,12 @@ def _prometheus_command(spec: PrometheusSpec, external_url: str) -> tuple[str, .
     )
 
 
-def _alertmanager_command(spec: PrometheusSpec, external_url: str) -> tuple[str, ...]:
+def _alertmanager_options(spec: PrometheusSpec, outputs: MonitoringOutputs) -> tuple[str, ...]:
     return (
-        "/usr/bin/prometheus-alertmanager",
         "--config.file=$(CONFIG)/alertmanager.yml",
         "--storage.path=$(DATA)/alerts",
-        f"--web.listen-address=127.0.0.1:{spec.alertmanager_port}",
-        f"--web.external-url={external_url}",
+        f"--web.listen-address=$(LISTEN):{spec.alertmanager_port}",
+        f"--web.external-url={outputs.alerts_url}",
         "--web.route-prefix=/alertmanager",
         "--cluster.listen-address=",
     )

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from components.base import Account, Component, FlavorSpec, Inputs
 from components.gateway import GatewayOutputs
 from components.pipelines import PipelinesOutputs
@@ -37,6 +39,7 @@ class TimerSpec(ServiceSpec):
     """Options of the scheduler."""
 
     flavor: Literal["timer"] = "timer"
+    volume_gb: int = Field(20, ge=1, description="Size (GiB) of its volume, on Kubernetes.")
 
 
 class Timer(Component[TimerSpec, PipelinesOutputs]):
@@ -47,7 +50,7 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
     requires: ClassVar[tuple[str, ...]] = ("gateway", "tracking")
     uses: ClassVar[tuple[str, ...]] = ("data_quality", "data_versioning", "feature_store", "serving")
     connects: ClassVar[tuple[str, ...]] = ("feature_store",)  # steps reach the rest through the gateway
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
     artifact: ClassVar[Artifact] = Artifact(lock="timer", package="apscheduler")
 
     def build(self, spec: TimerSpec, inputs: Inputs) -> PipelinesOutputs:
@@ -75,4 +78,5 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
             metrics=(Metrics("http"),),
             downloads=True,
             unsaved=("uv-cache", "bundles/*/.venv"),
+            volume_gb=spec.volume_gb,
         )

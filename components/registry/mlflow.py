@@ -27,7 +27,7 @@ class MLflowRegistry(Component[MLflowRegistrySpec, RegistryOutputs]):
     token: ClassVar[str] = "terrace:registry:MLflow"
     spec_type: ClassVar[type[FlavorSpec]] = MLflowRegistrySpec
     requires: ClassVar[tuple[str, ...]] = ("tracking",)
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
 
     def build(self, spec: MLflowRegistrySpec, inputs: Inputs) -> RegistryOutputs:
         """Name the tracking server as the registry."""

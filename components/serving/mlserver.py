@@ -28,7 +28,6 @@ from components.serving import ServingOutputs
 from components.templates import render
 from terrace.password import Password
 from terrace.targets.base import Service
-from terrace.targets.host import HostTarget
 from terrace.workload import READING, Act, Artifact, File, Metrics, Need, Port, Probe, Process, Route, Workload
 
 PATH = "/serving/"
@@ -71,6 +70,7 @@ class MLServerSpec(FlavorSpec):
     predictions_days: int = Field(
         30, ge=0, le=3650, description="How long served predictions are kept (days); 0 keeps none."
     )
+    volume_gb: int = Field(20, ge=1, description="Size (GiB) of its volume, on Kubernetes.")
     interval_seconds: int = Field(5, ge=1, le=600, description="How often the registry is asked (seconds).")
 
 
@@ -82,7 +82,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
     requires: ClassVar[tuple[str, ...]] = ("database", "gateway", "registry")
     uses: ClassVar[tuple[str, ...]] = ("audit",)
     tells_audit: ClassVar[str] = "mlserver"
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
     artifact: ClassVar[Artifact] = Artifact(lock="mlserver", package="mlserver")
 
     def build(self, spec: MLServerSpec, inputs: Inputs) -> ServingOutputs:
@@ -123,7 +123,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
             name="mlserver",
             artifact=self.artifact,
             processes=(
-                Process("server", ("$(BIN)/mlserver", "start", "$(DATA)/models"), spec.memory_mb, stop_seconds=30),
+                self._server(spec),
                 Process("sync", ("$(BIN)/python", "-m", "model_sync"), spec.memory_mb),
                 *keeping.processes,
             ),
@@ -147,13 +147,18 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
             metrics=(Metrics("metrics"), Metrics("sync"), *keeping.metrics),
             downloads=True,
             unsaved=(".",),  # models come from the registry
+            volume_gb=spec.volume_gb,  # predictions that the database hasn't got yet do not
         )
+
+    def _server(self, spec: MLServerSpec) -> Process:
+        command = ("$(BIN)/mlserver", "start", "$(DATA)/models")
+        return Process("server", command, spec.memory_mb, stop_seconds=30, copies=spec.workers)
 
     def _keeping(self, spec: MLServerSpec, writer: DatabaseAccess) -> _Keeping:
         return _Keeping(
             processes=(Process("keeper", ("$(BIN)/python", "-m", "model_sync.keep"), memory_mb=512),),
             ports=(Port("keeper", spec.keeper_port),),
-            files=(File("masks.json", json.dumps(self.on(HostTarget).input_classes, indent=1, sort_keys=True)),),
+            files=(File("masks.json", json.dumps(self.target.input_classes, indent=1, sort_keys=True)),),
             environment={
                 "PREDICTIONS_SPOOL": "$(DATA)/predictions",
                 "PREDICTIONS_MASKS": "$(CONFIG)/masks.json",
@@ -202,7 +207,7 @@ def _registry_settings(registry: RegistryOutputs) -> dict[str, str]:
 
 def _server_settings(spec: MLServerSpec) -> dict[str, str]:
     return {
-        "MLSERVER_HOST": "127.0.0.1",
+        "MLSERVER_HOST": "$(LISTEN)",
         "MLSERVER_HTTP_PORT": str(spec.port),
         "MLSERVER_GRPC_PORT": str(spec.grpc_port),
         "MLSERVER_METRICS_PORT": str(spec.metrics_port),

@@ -3,8 +3,8 @@
 Provides runs, artifacts proxied by the server, and the model registry (slot ``registry`` names it), with MLflow's
 own authentication on: an account for each person of the team with the rights of their roles, and accounts for
 administrators, projects, serving, and what only reads. What people delete can be brought back for a time, and is then
-removed for good with its artifacts, but for what a registered version came from. Leaves out rights in single
-experiments and models, which their makers give in MLflow itself, and model formats that unpickle.
+removed for good with its artifacts, but for what a registered version came from; in an S3 store it stays so far. Leaves
+out rights in single experiments and models, which their makers give in MLflow itself, and model formats that unpickle.
 
 Upstream: https://mlflow.org/docs/latest/self-hosting/, written for MLflow 3.17.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import pulumi
@@ -92,7 +92,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     requires: ClassVar[tuple[str, ...]] = ("database", "artifact_store", "gateway")
     uses: ClassVar[tuple[str, ...]] = ("audit",)
     tells_audit: ClassVar[str] = "mlflow"
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
     artifact: ClassVar[Artifact] = Artifact(lock="mlflow", package="mlflow", one_way="the schemas of its databases")
 
     def build(self, spec: MLflowSpec, inputs: Inputs) -> TrackingOutputs:
@@ -103,7 +103,8 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
         store = inputs.of("artifact_store", ArtifactStoreOutputs).provision("mlflow", "mlflow", self)
         accounts = {name: Account(name, Password(f"mlflow-{name}", self).value) for name in ACCOUNTS}
         databases = _Databases(data, accounts_data)
-        cleanup = _cleanup(spec, inputs.optional("audit", AuditOutputs)) if spec.keep_deleted_days else _Cleanup()
+        cleans = spec.keep_deleted_days and not _is_s3(store)  # it looks into the store as a folder
+        cleanup = _cleanup(spec, inputs.optional("audit", AuditOutputs)) if cleans else _Cleanup()
         workload = self._workload(spec, gateway, store, databases, accounts, inputs.people, cleanup)
         self.target.run(workload, self, after=[data.resource, accounts_data.resource, store.resource])
         public_url = gateway.url + PATH.rstrip("/")
@@ -125,10 +126,10 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     ) -> Workload:
         return Workload(
             name="mlflow",
-            artifact=self.artifact,
+            artifact=replace(self.artifact, lock=_lock(store)),
             setup=SETUP,
             processes=(
-                Process("server", _server_command(spec), spec.memory_mb),
+                Process("server", _server_command(spec, self.target.peers), spec.memory_mb, copies=spec.workers),
                 Process("metrics", (*_metrics_command(spec), *cleanup.records), memory_mb=256),
                 *cleanup.processes,
             ),
@@ -138,8 +139,9 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
                 File("people.json", _people(people), live=True),
                 *(file for program in PROGRAMS for file in program_files("tracking", program)),
             ),
-            environment={**_settings(spec, gateway, store), **cleanup.environment},
+            environment={**_settings(spec, gateway, store, self.target.host_of("mlflow")), **cleanup.environment},
             secrets={
+                **store.secrets,
                 "MLFLOW_BACKEND_STORE_URI": databases.runs.url(),
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": Password("mlflow-session-key", self).value,
                 "MLFLOW_AUTH_ADMIN_PASSWORD": accounts[ADMIN].password,
@@ -149,18 +151,28 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
             routes=(Route(PATH, "http", auth="own", slot="tracking", body_mb=spec.upload_mb, reads=True, acts=ACTS),),
             metrics=(Metrics("metrics"),),
             unsaved=(".",),  # what it keeps lies in the database and the artifact store
+            outside=store.outside,
         )
 
 
-def _settings(spec: MLflowSpec, gateway: GatewayOutputs, store: Store) -> dict[str, str]:
+def _lock(store: Store) -> str:
+    return "mlflow-s3" if _is_s3(store) else "mlflow"
+
+
+def _is_s3(store: Store) -> bool:
+    return store.location.startswith("s3://")
+
+
+def _settings(spec: MLflowSpec, gateway: GatewayOutputs, store: Store, host: str) -> dict[str, str]:
     return {
         "HOME": "$(DATA)",
         "PYTHONPATH": "$(CONFIG)",
         "MLFLOW_AUTH_CONFIG_PATH": "$(CONFIG)/basic_auth.ini",
         # The certificate names localhost, too.
-        "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{spec.port},{gateway.address},localhost:{gateway.port}",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{host}:{spec.port},{gateway.address},localhost:{gateway.port}",
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"{gateway.url},https://localhost:{gateway.port}",
-        "MLFLOW_ARTIFACTS_DESTINATION": store.folder,
+        "MLFLOW_ARTIFACTS_DESTINATION": store.location,
+        **store.environment,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -198,10 +210,10 @@ def _cleanup(spec: MLflowSpec, audit: AuditOutputs | None) -> _Cleanup:
     )
 
 
-def _server_command(spec: MLflowSpec) -> tuple[str, ...]:
+def _server_command(spec: MLflowSpec, peers: str) -> tuple[str, ...]:
     serve = ("$(BIN)/mlflow", "server", "--app-name", "basic-auth", "--serve-artifacts")
-    where = ("--host", "127.0.0.1", "--port", str(spec.port), "--workers", str(spec.workers))
-    behind_gateway = ("--uvicorn-opts", "--forwarded-allow-ips 127.0.0.1")
+    where = ("--host", "$(LISTEN)", "--port", str(spec.port), "--workers", str(spec.workers))
+    behind_gateway = ("--uvicorn-opts", f"--forwarded-allow-ips {peers}")
     return (*serve, *where, *behind_gateway, "--expose-prometheus", "$(DATA)/metrics")
 
 

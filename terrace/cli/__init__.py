@@ -31,6 +31,7 @@ COMMANDS = (
     "audit",
     "encrypt",
     "schema",
+    "images",
     "doctor",
     "demo",
     "cancel",
@@ -39,7 +40,10 @@ COMMANDS = (
 
 
 def application() -> typer.Typer:
-    """Return the command line with every command of ``COMMANDS``, each from the module of its name."""
+    """Return the command line with every command of ``COMMANDS``, each from the module of its name.
+
+    A module holds a function, or a group of commands.
+    """
     app = typer.Typer(
         name="terrace",
         help="A whole MLOps platform per environment, from one typed spec.",
@@ -52,7 +56,11 @@ def application() -> typer.Typer:
     app.callback()(_options)
     for name in COMMANDS:
         module = importlib.import_module(f"terrace.cli.{name}")
-        app.command(name)(reported(getattr(module, name)))
+        command = getattr(module, name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(reported(command))
     return app
 
 

@@ -59,6 +59,7 @@ def destroy(
         continue_on_error=continue_on_error,
     )
     session = operations.open_session(env, project, engine, as_json=as_json, options=options)
+    _require_hosts(session, delete_data=delete_data)
     if operations.require_yes(session, "destroy", yes=yes):
         _ask(session, target, delete_data=delete_data)
     hosts = _hosts(session)
@@ -70,6 +71,24 @@ def destroy(
         Anchors.of(session.project, session.env).forget()
         if delete_data:
             _delete_left_data(session, hosts)
+
+
+def _require_hosts(session: Session, *, delete_data: bool) -> None:
+    """Refuse to say that data is deleted where it lies in a cluster's volumes, which a destroy leaves.
+
+    Raises:
+        InputError: The platform is in a cluster.
+    """
+    from terrace.errors import InputError
+
+    if delete_data and (cluster := session.outputs().get("cluster")):
+        namespace = cluster["namespace"]
+        raise InputError(
+            "--delete-data is for hosts",
+            where=session.env,
+            why=f"in the cluster, data lies in volumes of the namespace {namespace}, which a destroy leaves",
+            fix=f"terrace destroy {session.env}, then kubectl delete namespace {namespace}",
+        )
 
 
 def _ask(session: Session, target: list[str] | None, *, delete_data: bool) -> None:
@@ -95,7 +114,8 @@ def _hosts(session: Session) -> list[dict[str, Any]]:
     from terrace.hosts import Host
 
     try:
-        return [host.document() for host in config.load(session.root, session.env).spec.hosts]
+        spec = config.load(session.root, session.env).spec
+        return [host.document() for host in spec.hosts] if spec.target == "host" else []
     except InputError:
         return session.outputs().get("hosts") or [Host().document()]
 

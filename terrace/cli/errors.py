@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from terrace.errors import InputError, InputErrors, OperationError, TerraceError
+from terrace.errors import InputError, InputErrors, OperationError, OperationErrors, TerraceError
 
 FAILED = 1
 WRONG_INPUT = 2
@@ -51,7 +51,7 @@ def stopped_code() -> int:
 
 def split(error: TerraceError) -> tuple[TerraceError, ...]:
     """Return the errors that ``error`` is made of."""
-    return error.errors if isinstance(error, InputErrors) else (error,)
+    return error.errors if isinstance(error, InputErrors | OperationErrors) else (error,)
 
 
 def print_errors(errors: Iterable[TerraceError], *, as_json: bool) -> None:

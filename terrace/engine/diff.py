@@ -61,7 +61,7 @@ def apply_replace_on_changes(diff: Diff, options: Iterable[str]) -> Diff:
         diff.detailed,
         diff.replace or bool(replace_keys or below),
         diff.delete_first,
-        below,
+        (*diff.replace_paths, *below),
     )
 
 

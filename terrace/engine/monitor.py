@@ -186,8 +186,10 @@ class Monitor(Unsupported):
         try:
             with self._planning:
                 actions = self._plan(goal)
-        except (CancelledError, UnsupportedError):
+        except CancelledError:
             raise
+        except UnsupportedError as error:
+            raise self.refused(error) from None
         except Exception as error:  # a provider's check and diff can raise anything
             return self._fail_planning(goal, error)
         if actions is None:

@@ -17,6 +17,8 @@ from terrace.engine.errors import CancelledError, StepError
 from terrace.engine.executor import Executor
 from terrace.engine.git import commit_of
 from terrace.engine.journal import Journal
+from terrace.engine.kubernetes import PACKAGE as KUBERNETES
+from terrace.engine.kubernetes import Kubernetes
 from terrace.engine.log import EngineLog
 from terrace.engine.model import Result
 from terrace.engine.monitor import Monitor
@@ -58,7 +60,7 @@ class Setting:
 
 def deployable(packages: Iterable[str]) -> frozenset[str]:
     """The packages whose resources can be deployed: those of every engine, and these."""
-    return frozenset({BUILTIN, DYNAMIC, *packages})
+    return frozenset({BUILTIN, DYNAMIC, KUBERNETES, *packages})
 
 
 class Pass:
@@ -83,7 +85,12 @@ class Pass:
         self.snapshot = Snapshot(deployment, setting.crypter, journal)
         dynamic = DynamicProviders(run.project, run.config, contextvars.copy_context())
         self._builtin = Builtin(setting.stack_outputs)
-        packages: dict[str, Open] = {BUILTIN: lambda _: self._builtin, DYNAMIC: lambda _: dynamic, **setting.packages}
+        packages: dict[str, Open] = {
+            BUILTIN: lambda _: self._builtin,
+            DYNAMIC: lambda _: dynamic,
+            KUBERNETES: Kubernetes(),
+            **setting.packages,
+        }
         self._providers = Providers(packages, deployment.resources)
         names = Names(run.stack, run.project, deployment.resources)
         self._planner = Planner(
@@ -94,7 +101,13 @@ class Pass:
             warn=lambda urn, message: report.say("info", urn, message),
             targets=Targets(setting.options),
         )
-        steps = Steps(self.snapshot, self._providers, preview=preview, condemned=self._planner.condemned)
+        steps = Steps(
+            self.snapshot,
+            self._providers,
+            preview=preview,
+            condemned=self._planner.condemned,
+            warn=lambda urn, message: report.say("warning", urn, message),
+        )
         self._executor = Executor(steps, report, parallel=run.parallel)
 
     def update(self) -> None:
@@ -143,6 +156,14 @@ class Pass:
         actions = [Action("refresh", None, resource, refreshed=True) for resource in wanted]
         self.snapshot.tidy()
         self._interruptible(lambda: self._run_all(actions))
+
+    def tell_obstacles(self, *, fatal: bool) -> None:
+        """Tell why what was planned can't be carried out now; as errors if it was to be."""
+        for text in self._providers.obstacles():
+            if fatal:
+                self._report.fail("", text)
+            else:
+                self._report.say("warning", "", f"as it is now, this can't be carried out: {text}")
 
     def result(self) -> Result:
         """How the pass ended."""

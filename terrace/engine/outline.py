@@ -11,12 +11,13 @@ from typing import Any
 from terrace.engine.dynamic import PACKAGE as DYNAMIC
 from terrace.engine.dynamic import DynamicProviders
 from terrace.engine.errors import StateError, StepError
+from terrace.engine.kubernetes import PACKAGE as KUBERNETES
 from terrace.engine.memory import rare_collections
 from terrace.engine.operation import Pass, Setting
 from terrace.engine.options import Options
 from terrace.engine.program import Run, surroundings
 from terrace.engine.project import Project
-from terrace.engine.provider import Failure, Found, Values
+from terrace.engine.provider import Failure, Found, Open, Values
 from terrace.engine.report import Report
 from terrace.engine.secrets import Crypter
 from terrace.engine.stackfile import StackFile
@@ -62,7 +63,8 @@ def _outline(project: Project, stack: str, program: Callable[[], None] | None) -
         parallel=Options.parallel,
     )
     nobody = _Nobody(run.project, run.config, contextvars.copy_context())
-    setting = Setting(run, closed, program, Options(continue_on_error=True), {DYNAMIC: lambda _: nobody}, _unread)
+    packages: dict[str, Open] = dict.fromkeys((DYNAMIC, KUBERNETES), lambda _: nobody)
+    setting = Setting(run, closed, program, Options(continue_on_error=True), packages, _unread)
     report = Report(None, preview=True, packages=())
     with surroundings(project.main, report.say):
         work = Pass(setting, Deployment(), report, None)

@@ -204,14 +204,15 @@ class Planner:
             return Diff(changed=True, replace_keys=("provider",), replace=True)
         if not goal.custom:
             return inputs_differ(old.inputs, new.inputs) if not equal(old.inputs, new.inputs) else Diff(changed=False)
-        return self._providers.diff(old, new.inputs)
+        return self._providers.diff(dataclasses.replace(old, ignore_changes=goal.ignore_changes), new.inputs)
 
     def _provider_changed(self, old: Resource, new: Resource) -> bool:
         if old.provider == new.provider or not (old.provider and new.provider):
             return False
         if is_default_provider(old.provider_urn) and is_default_provider(new.provider_urn):
-            return False  # only its version or id is another
-        return self._names.current(old.provider_urn) != new.provider_urn
+            return self._providers.leads_elsewhere(old, new)  # else only its version or id is another
+        # One with another id was replaced.
+        return f"{self._names.current(old.provider_urn)}::{old.provider.rpartition('::')[2]}" != new.provider
 
     def _replace(self, goal: Goal, old: Resource, new: Resource, diff: Diff) -> list[Action]:
         if new.protect and old.protect:

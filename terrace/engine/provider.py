@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from terrace.engine.diff import Diff
 from terrace.engine.state import Resource
@@ -28,26 +28,13 @@ class Found:
         id: The resource's id; empty if it is gone.
         inputs: Its inputs as they are now; None if the provider can't tell them.
         outputs: Its outputs.
+        complaints: Why it isn't as it should be although it is there; the next update repairs it.
     """
 
     id: str
     inputs: Values | None
     outputs: Values
-
-
-class PartialError(Exception):
-    """A resource is there, but isn't as it was wanted. It is kept in the state, and the next update repairs it.
-
-    Args:
-        message: What went wrong.
-        identifier: The resource's id.
-        outputs: Its outputs.
-    """
-
-    def __init__(self, message: str, identifier: str, outputs: Values) -> None:
-        super().__init__(message)
-        self.id = identifier
-        self.outputs = outputs
+    complaints: tuple[str, ...] = ()
 
 
 class Provider(Protocol):
@@ -89,5 +76,32 @@ class Provider(Protocol):
         """Delete; what is gone already is no error."""
 
 
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A provider that can try things without doing them."""
+
+    def preview(self, old: Resource | None, new: Resource | None, /) -> Values:
+        """Return the outputs that a step would have, some of them unknown; called in place of the step in a preview.
+
+        Args:
+            old: The resource as it is stored; None if it would be created.
+            new: What it would become; None if it would be deleted.
+
+        Raises:
+            Exception: The step would fail.
+        """
+
+    def obstacles(self) -> list[str]:
+        """Return why what was previewed can't be carried out now, asked when everything was previewed."""
+
+
 # Makes a provider, once for each of the package's provider resources, whose inputs it is given.
 Open: TypeAlias = Callable[[Values], Provider]
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """An `Open` whose providers' configuration says where their resources are."""
+
+    def moved(self, old: Values, new: Values, /) -> tuple[str, ...]:
+        """Return the keys by which another configuration leads elsewhere, so that every resource is replaced."""

@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from terrace.engine.diff import Diff, inputs_differ
-from terrace.engine.errors import StepError, UnsupportedError
+from terrace.engine.errors import PartialError, StepError, UnsupportedError
 from terrace.engine.goal import Goal
-from terrace.engine.provider import Found, Open, PartialError, Provider, Values
+from terrace.engine.provider import Foreseeing, Found, Open, Placing, Provider, Values
 from terrace.engine.state import PROVIDER_PREFIX, Resource, package_of
 from terrace.engine.values import MASK, equal, keep_secrets, secret_texts
 
@@ -63,10 +63,20 @@ class Providers:
     def diff(self, old: Resource, new: Values) -> Diff:
         """What changed."""
         if old.type.startswith(PROVIDER_PREFIX):
-            return Diff(changed=not equal(old.outputs, _configuration(new)))
+            keys = self._moved(old.type.removeprefix(PROVIDER_PREFIX), old.inputs, new)
+            return Diff(not equal(old.outputs, _configuration(new)), replace_keys=keys, replace=bool(keys))
         if not self.handles(old.type):
             return inputs_differ(old.inputs, new)
         return self._of(old).diff(old, new)
+
+    def leads_elsewhere(self, old: Resource, new: Resource) -> bool:
+        """Whether the provider that a resource now has keeps its resources elsewhere than the one that it had."""
+        before, after = (self._configurations.get(item.provider, {}) for item in (old, new))
+        return bool(self._moved(package_of(new.type), before, after))
+
+    def _moved(self, package: str, old: Values, new: Values) -> tuple[str, ...]:
+        open_ = self._packages.get(package)
+        return open_.moved(_configuration(old), _configuration(new)) if isinstance(open_, Placing) else ()
 
     def create(self, resource: Resource) -> tuple[str, Values]:
         """Create; returns the id and the outputs."""
@@ -102,6 +112,24 @@ class Providers:
         """Delete."""
         if not resource.type.startswith(PROVIDER_PREFIX):
             self._of(resource).delete(resource)
+
+    def preview(self, old: Resource | None, new: Resource | None) -> Values:
+        """The outputs that a step would have; without ``new`` it is a deletion."""
+        resource = new or old
+        provider = self._of(resource) if resource is not None and self.handles(resource.type) else None
+        if not isinstance(provider, Foreseeing):
+            return dict(new.inputs) if new is not None else {}
+        outputs = provider.preview(old, new)
+        if new is not None:
+            keep_secrets(outputs, new.inputs)
+        return outputs
+
+    def obstacles(self) -> list[str]:
+        """Why what was previewed can't be carried out now."""
+        with self._lock:
+            made = list(self._made.values())
+        found = [text for provider in made if isinstance(provider, Foreseeing) for text in provider.obstacles()]
+        return list(dict.fromkeys(found))
 
     def _of(self, resource: Resource) -> Provider:
         return self._provider(resource.type, resource.provider, resource.urn)

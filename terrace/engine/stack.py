@@ -189,13 +189,14 @@ class Stack:
         from terrace.engine.report import Report
 
         report = Report(on_event, preview=True, packages=self._deployable())
-        result = self._plan(store, report, "update", options)
+        result = self._plan(store, report, "update", options, intended=False)
         for said in result.judged:
             report.emit(said)
         report.emit(OutputsReady(result.outputs))
         return result
 
-    def _plan(self, store: Store, report: Report, kind: str, options: Options) -> Result:
+    def _plan(self, store: Store, report: Report, kind: str, options: Options, *, intended: bool) -> Result:
+        """Plan; if it is intended to be carried out at once, what stands in the way is an error."""
         from terrace.engine.operation import Pass
         from terrace.engine.program import surroundings
 
@@ -208,6 +209,7 @@ class Stack:
                 deployment = refreshed.snapshot.deployment()
             plan = Pass(setting, deployment, report, None)
             _carry_out(plan, kind)
+            plan.tell_obstacles(fatal=intended)
         if self._judge is None or kind != "update" or not plan.result().ok:
             return plan.result()
         if options.targets:
@@ -237,7 +239,8 @@ class Stack:
         from terrace.engine.providers import refuse_unsupported
         from terrace.engine.report import Report
 
-        planned = self._plan(store, Report(None, preview=True, packages=self._deployable()), kind, options)
+        silent = Report(None, preview=True, packages=self._deployable())
+        planned = self._plan(store, silent, kind, options, intended=True)
         refuse_unsupported(((step.type, step.urn) for step in planned.steps if step.unverified), self._deployable())
         for said in planned.judged:
             if said.severity != "error":

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from terrace.engine.action import Action
-from terrace.engine.errors import StepError
-from terrace.engine.provider import Found, PartialError
+from terrace.engine.errors import PartialError, StepError
+from terrace.engine.provider import Found
 from terrace.engine.providers import Providers
 from terrace.engine.snapshot import CREATING, Snapshot
 from terrace.engine.state import PROVIDER_PREFIX, Resource, now
@@ -42,13 +42,23 @@ class Steps:
         providers: Do the work.
         preview: Only say what would be done.
         condemned: The URNs that this operation deletes, for ``deleted_with``.
+        warn: Told (URN, message).
     """
 
-    def __init__(self, snapshot: Snapshot, providers: Providers, *, preview: bool, condemned: set[str]) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        providers: Providers,
+        *,
+        preview: bool,
+        condemned: set[str],
+        warn: Callable[[str, str], None],
+    ) -> None:
         self._snapshot = snapshot
         self._providers = providers
         self._preview = preview
         self._condemned = condemned
+        self._warn = warn
 
     def do(self, action: Action) -> None:
         """Carry one action out.
@@ -114,12 +124,17 @@ class Steps:
     def _created(self, new: Resource) -> PartialError | None:
         try:
             if self._preview:
-                _preview_create(new)
+                self._preview_create(new)
             elif new.custom:
                 new.id, new.outputs = self._providers.create(new)
         except PartialError as error:
             return _keep_partial(new, error)
         return None
+
+    def _preview_create(self, new: Resource) -> None:
+        if new.custom:
+            new.outputs = self._providers.preview(None, new)
+            new.id = UNKNOWN_WIRE if new.type.startswith(PROVIDER_PREFIX) else ""
 
     def _update(self, old: Resource, new: Resource) -> None:
         _carry_over(old, new)
@@ -135,7 +150,7 @@ class Steps:
             if not new.custom:
                 new.outputs = old.outputs
             elif self._preview:
-                new.outputs = dict(new.inputs)
+                new.outputs = self._providers.preview(old, new)
             else:
                 new.outputs = self._providers.update(old, new)
         except PartialError as error:
@@ -191,12 +206,17 @@ class Steps:
             self._snapshot.remove(old)
             return
         inputs = old.inputs if found.inputs is None else found.inputs
-        new = dataclasses.replace(old, id=found.id, inputs=inputs, outputs=found.outputs)
+        new = dataclasses.replace(
+            old, id=found.id, inputs=inputs, outputs=found.outputs, init_errors=list(found.complaints)
+        )
+        for complaint in found.complaints:
+            self._warn(old.urn, complaint)
         _hide_outputs(new)
         action.old, action.new = old, new
         # As with the Pulumi CLI, what a provider calls no difference is none, though it is noted in the state.
         action.op = "update" if self._providers.diff(new, old.inputs).changed else "same"
-        if equal([old.id, old.inputs, old.outputs], [new.id, new.inputs, new.outputs]):
+        before, after = ([item.id, item.inputs, item.outputs, item.init_errors] for item in (old, new))
+        if equal(before, after):
             return
         new.modified = now()
         self._snapshot.refresh(old, new)
@@ -210,7 +230,11 @@ class Steps:
             )
 
         def work() -> None:
-            if not self._preview and action.op != "remove-pending-replace" and self._is_ours(old):
+            if action.op == "remove-pending-replace" or not self._is_ours(old):
+                return
+            if self._preview:
+                self._providers.preview(old, None)
+            else:
                 self._providers.delete(old)
 
         number, _ = self._attempt("deleting", old, work)
@@ -244,12 +268,6 @@ def _carry_over(old: Resource, new: Resource) -> None:
 def _keep_partial(new: Resource, error: PartialError) -> PartialError:
     new.id, new.outputs, new.init_errors = error.id, error.outputs, [str(error)]
     return error
-
-
-def _preview_create(new: Resource) -> None:
-    if new.custom:
-        new.outputs = dict(new.inputs)
-        new.id = UNKNOWN_WIRE if new.type.startswith(PROVIDER_PREFIX) else ""
 
 
 def _hide_outputs(new: Resource) -> None:

@@ -255,8 +255,10 @@ def _collect(value: Any, *, inside: bool, found: set[str]) -> None:
     if isinstance(value, Secret):
         _collect(value.value, inside=True, found=found)
     elif isinstance(value, dict):
-        for item in value.values():
-            _collect(item, inside=inside, found=found)
+        for key, item in value.items():
+            # A release of Helm keeps a copy of all its inputs as one secret; what is secret in them is so by itself.
+            known = key == "__inputs" and isinstance(item, Secret)
+            _collect(item.value if known else item, inside=inside, found=found)
     elif isinstance(value, list):
         for item in value:
             _collect(item, inside=inside, found=found)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from terrace.targets.base import Service, Target
+from terrace.targets.base import Service, Target, Targets
 
-__all__ = ["Service", "Target"]
+__all__ = ["Service", "Target", "Targets"]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 
-from terrace.edges import Listener
+from terrace.edges import Node
+from terrace.masking import input_classes
 from terrace.workload import Workload
+
+if TYPE_CHECKING:
+    from terrace.resolve import Blueprint
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,24 @@ class Target(abc.ABC):
     """Realises workloads. One instance per platform; it also collects what it was asked to run.
 
     Args:
+        blueprint: The platform.
         facts: What every project is told of the platform, as environment variables.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, facts: Mapping[str, str]) -> None:
+    def __init__(self, blueprint: Blueprint, facts: Mapping[str, str]) -> None:
+        self.blueprint = blueprint
+        self.environment = blueprint.environment
+        self.input_classes = input_classes(blueprint.spec.use_cases)
         self.facts = facts
         self.services: list[Service] = []
         self.workloads: list[Workload] = []
+
+    @property
+    def ca_file(self) -> str:
+        """Where every service finds the certificate of the environment's own authority."""
+        return f"/etc/terrace/{self.environment}/ca.crt"
 
     @abc.abstractmethod
     def run(
@@ -63,10 +76,45 @@ class Target(abc.ABC):
             after: Resources that must be complete before it starts.
         """
 
-    @abc.abstractmethod
-    def close(self, listeners: tuple[Listener, ...] | Exception) -> None:
-        """Take note that every workload is declared, and who connects to which port; or why that failed."""
-
-    @abc.abstractmethod
     def address(self, workload: Workload, port: str) -> str:
         """Return ``http://…`` for other workloads of the platform to reach ``port`` of ``workload``."""
+        return f"http://{self.host_of(workload.name)}:{workload.port(port)}"
+
+    @abc.abstractmethod
+    def host_of(self, service: str, /) -> str:
+        """Return the name or address by which other workloads reach ``service``."""
+
+    @property
+    @abc.abstractmethod
+    def peers(self) -> str:
+        """Where requests of other workloads come from, as uvicorn's ``--forwarded-allow-ips`` has it."""
+
+
+class Targets(abc.ABC):
+    """All that a platform runs on: its hosts, a target for each, or a cluster.
+
+    Attributes:
+        facts: What every project is told of the platform, as environment variables.
+    """
+
+    facts: Mapping[str, str]
+
+    @abc.abstractmethod
+    def of(self, slot: str) -> Target:
+        """Return the target that ``slot`` is on."""
+
+    @abc.abstractmethod
+    def close(self, nodes: Mapping[str, Node] | Exception) -> None:
+        """Take note that all workloads are declared, and how slots connect to each other; or why that failed.
+
+        Args:
+            nodes: Every slot as edges see it.
+        """
+
+    @abc.abstractmethod
+    def listed(self) -> list[dict[str, Any]]:
+        """Return the services as stack outputs."""
+
+    @abc.abstractmethod
+    def exports(self) -> Mapping[str, pulumi.Input[Any]]:
+        """Return what this kind of target alone has as stack outputs."""

@@ -14,7 +14,6 @@ from terrace import at_rest
 from terrace.host_provider import Host, HostRole
 from terrace.hosts import HERE, is_loopback
 from terrace.hosts import Host as HostSpec
-from terrace.masking import input_classes
 from terrace.placement import link_ports
 from terrace.targets import host_configuration
 from terrace.targets.base import Service, Target
@@ -45,15 +44,13 @@ class HostTarget(Target):
     name: ClassVar[str] = "host"
 
     def __init__(self, hosts: Hosts, host: HostSpec, parent: pulumi.Resource) -> None:
-        super().__init__(hosts.facts)
+        super().__init__(hosts.blueprint, hosts.facts)
         self._hosts = hosts
         self.host = host
         self.services = hosts.services
         self.authority = hosts.authority
         self.audit_sources = hosts.audit_sources
-        self.blueprint = blueprint = hosts.blueprint
-        self.environment = blueprint.environment
-        self.input_classes = input_classes(blueprint.spec.use_cases)
+        blueprint = hosts.blueprint
         self._package_index = network_address(blueprint, "package_index")
         self._proxy = network_address(blueprint, "proxy")
         self._network = {
@@ -160,9 +157,14 @@ class HostTarget(Target):
         if self._listeners:
             self._listeners(pulumi.Output.from_input("").apply(known))
 
-    def address(self, workload: Workload, port: str) -> str:
-        """Return the loopback address of ``port``."""
-        return f"http://127.0.0.1:{workload.port(port)}"
+    def host_of(self, _service: str, /) -> str:
+        """Return loopback: every service is there, or a link to the host that it is on."""
+        return HERE
+
+    @property
+    def peers(self) -> str:
+        """Loopback."""
+        return HERE
 
     def user(self, service: str) -> str:
         """Return the name of the system user that ``service`` runs as."""
@@ -185,11 +187,6 @@ class HostTarget(Target):
         """The audit log's port, for the gateway, which comes before it; None where there is no slot ``audit``."""
         spec = self.blueprint.slots.get("audit")
         return spec.port if isinstance(spec, AuditSpec) else None
-
-    @property
-    def ca_file(self) -> str:
-        """Where the host keeps the certificate of the environment's own CA."""
-        return f"/etc/terrace/{self.environment}/ca.crt"
 
     def listed_services(self) -> list[dict[str, Any]]:
         """Return the services of all hosts so far, as stack outputs."""

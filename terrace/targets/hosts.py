@@ -15,7 +15,7 @@ from terrace.certificates import CertificateAuthority
 from terrace.edges import Node
 from terrace.facts import project_facts
 from terrace.host_ansible import literal
-from terrace.targets.base import Service
+from terrace.targets.base import Service, Targets
 from terrace.targets.host import HostTarget
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from terrace.workload import Workload
 
 
-class Hosts:
+class Hosts(Targets):
     """All hosts of a platform.
 
     Attributes:
@@ -107,6 +107,14 @@ class Hosts:
         known = dict(vars(service))
         host = known.pop("host") or self.blueprint.places[service.slot]
         return {**known, "host": host} if self.are_elsewhere else known
+
+    def exports(self) -> Mapping[str, pulumi.Input[Any]]:
+        """Return the inventory, a secret; where there are other machines, also how they are reached and are trusted."""
+        shown: dict[str, pulumi.Input[Any]] = {"inventory": pulumi.Output.secret(self.inventory())}
+        if self.are_elsewhere:
+            shown["hosts"] = [host.document() for host in self.blueprint.hosts]
+            shown["certificate"] = self.authority.certificate
+        return shown
 
     def inventory(self) -> pulumi.Output[Any]:
         """Return what ``ansible-playbook playbooks/site.yml`` needs to do the same without Pulumi."""

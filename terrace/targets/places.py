@@ -1,14 +1,14 @@
-"""Where a service's things are on a host, and how the names of these places become paths."""
+"""Where a service's things are on a host, and how the names of places become what they stand for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pulumi
 
 Fill = Callable[[pulumi.Input[str]], pulumi.Input[str]]
-PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA|SOCKET)\)")
+PLACEHOLDER = re.compile(r"\$\((BIN|CONFIG|DATA|SOCKET|PYTHON|LISTEN)\)")
 
 
 def data_folder(environment: str, service: str) -> str:
@@ -27,13 +27,20 @@ def socket_path(environment: str, service: str) -> str:
 
 
 def filler(environment: str, service: str) -> Fill:
-    """Return what puts the service's paths in place of the names of places in a text."""
+    """Return what puts the service's paths on a host in place of the names of places in a text."""
     places = {
         "BIN": f"{software_folder(environment, service)}/venv/bin",
         "CONFIG": f"/etc/terrace/{environment}/{service}",
         "DATA": data_folder(environment, service),
         "SOCKET": socket_path(environment, service),
+        "PYTHON": "/usr/bin/python3",
+        "LISTEN": "127.0.0.1",
     }
+    return filler_of(places)
+
+
+def filler_of(places: Mapping[str, str]) -> Fill:
+    """Return what puts ``places`` in place of their names in a text."""
 
     def fill_text(text: str) -> str:
         return PLACEHOLDER.sub(lambda match: places[match.group(1)], text)

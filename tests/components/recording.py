@@ -24,6 +24,7 @@ from terrace.tiers import TierTable
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "local"
 TIER_LINE = "terrace:tier: 3"
+TARGET_LINE = "terrace:target: host"
 GENERATED = ("terrace:Password", "terrace:CertificateAuthority", "terrace:SshKey")
 DYNAMIC = "pulumi-python:dynamic/"
 LONGEST = 200  # characters of a text that a plan shows; of a longer one, its digest
@@ -74,18 +75,26 @@ class Recorder(MockMonitor):
         return answer
 
 
-def blueprint(tier: int, folder: Path, chosen: Iterable[tuple[str, str]] = ()) -> Blueprint:
+def blueprint(
+    tier: int,
+    folder: Path,
+    chosen: Iterable[tuple[str, str]] = (),
+    target: str = "host",
+    edit: Callable[[str], str] = str,
+) -> Blueprint:
     """Return the local environment's blueprint at another tier; its stack file is written into ``folder``.
 
-    Each slot of ``chosen`` has the flavor beside it, instead of its tier's.
+    Each slot of ``chosen`` has the flavor beside it, instead of its tier's; ``edit`` has the last word on the text.
     """
     file = ROOT / "stacks" / f"Pulumi.{ENVIRONMENT}.yaml"
     catalog, table = Catalog(), TierTable.load()
     text = file.read_text(encoding="utf-8")
     assert TIER_LINE in text
+    assert TARGET_LINE in text
     changed = folder / file.name
     lines = "".join(f"    {slot}: {{flavor: {flavor}}}\n" for slot, flavor in chosen)
-    changed.write_text(text.replace(TIER_LINE, f"terrace:tier: {tier}") + lines, encoding="utf-8")
+    text = text.replace(TIER_LINE, f"terrace:tier: {tier}").replace(TARGET_LINE, f"terrace:target: {target}")
+    changed.write_text(edit(text + lines), encoding="utf-8")
     return resolve(config.parse(stackfile.read(changed, file.name), ENVIRONMENT, catalog, table), table, catalog)
 
 

@@ -19,8 +19,10 @@ from tests.components.recording import GENERATED, Recorded, blueprint, plan
 CATALOG = Catalog()
 FLAVORS = [(slot, flavor) for slot, flavors in CATALOG.flavors.items() for flavor in flavors]
 TIERS = range(1, 6)
+ON_HOSTS = [each for each in FLAVORS if "host" in CATALOG.component(*each).supports]
+ON_CLUSTERS = [each for each in FLAVORS if "kubernetes" in CATALOG.component(*each).supports]
 # Flavors that the highest tier doesn't have by itself.
-OTHERS = [each for each in FLAVORS if each[1] != TierTable.load().default_flavor(each[0], "host", lambda _: TIERS[-1])]
+OTHERS = [each for each in ON_HOSTS if each[1] != TierTable.load().default_flavor(each[0], "host", lambda _: TIERS[-1])]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_what_a_flavor_needs_are_slots(slot: str, flavor: str) -> None:
     assert component.supports
 
 
-@pytest.mark.parametrize(("slot", "flavor"), FLAVORS)
+@pytest.mark.parametrize(("slot", "flavor"), ON_HOSTS)
 def test_a_flavor_is_planned_with_all_its_children_below_it(
     plans: dict[int, list[Recorded]], others: dict[int, list[Recorded]], slot: str, flavor: str
 ) -> None:
@@ -83,8 +85,23 @@ def test_a_flavor_is_planned_with_all_its_children_below_it(
         assert f"${token}::" in component.urn
 
 
-def test_everything_has_a_parent_and_no_name_says_where_it_runs(plans: dict[int, list[Recorded]]) -> None:
-    for resource in plans[3]:
+@pytest.fixture(scope="module")
+def in_cluster(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
+    """The plan of the highest tier that is whole on Kubernetes."""
+    return plan(blueprint(1, tmp_path_factory.mktemp("stack"), target="kubernetes"))
+
+
+@pytest.mark.parametrize(("slot", "flavor"), [each for each in ON_CLUSTERS if each != ("artifact_store", "s3")])
+def test_a_flavor_is_planned_on_kubernetes_too(in_cluster: list[Recorded], slot: str, flavor: str) -> None:
+    token = CATALOG.component(slot, flavor).token
+    (component,) = [resource for resource in in_cluster if resource.type == token]
+    assert component.parent.endswith("terrace:platform:Platform::platform")
+
+
+def test_everything_has_a_parent_and_no_name_says_where_it_runs(
+    plans: dict[int, list[Recorded]], in_cluster: list[Recorded]
+) -> None:
+    for resource in (*plans[3], *in_cluster):
         if resource.type != "terrace:platform:Platform":
             assert "pulumi:pulumi:Stack::" not in resource.parent, resource.urn
         assert not re.search(r"local|prod|staging|\d+\.\d+", resource.name), resource.urn
@@ -125,7 +142,7 @@ def test_every_service_is_probed_measured_and_limited(highest: list[Recorded]) -
         assert all(process["memory_mb"] > 0 for process in variables["service_processes"]), inputs["instance"]
 
 
-@pytest.mark.parametrize(("slot", "flavor"), FLAVORS)
+@pytest.mark.parametrize(("slot", "flavor"), ON_HOSTS)
 def test_a_lock_has_a_version_under_which_its_data_is_noted(
     plans: dict[int, list[Recorded]], others: dict[int, list[Recorded]], slot: str, flavor: str
 ) -> None:

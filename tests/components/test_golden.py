@@ -25,3 +25,8 @@ def _shown(resource: Recorded) -> dict[str, Any]:
 def test_the_plan_is_the_reviewed_one(tier: int, tmp_path: Path, snapshot: SnapshotAssertion) -> None:
     planned = {resource.urn: _shown(resource) for resource in plan(blueprint(tier, tmp_path))}
     assert planned == snapshot(extension_class=JSONSnapshotExtension, name=f"host-tier-{tier}")
+
+
+def test_the_plan_for_a_cluster_is_the_reviewed_one(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
+    planned = {resource.urn: _shown(resource) for resource in plan(blueprint(1, tmp_path, target="kubernetes"))}
+    assert planned == snapshot(extension_class=JSONSnapshotExtension, name="kubernetes-tier-1")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
 from terrace import config, platform, stackfile
@@ -53,7 +54,7 @@ def inventory() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory, inventory: dict[str, Any]) -> dict[str, Recorded]:
     def look(built: platform.Platform) -> Any:
-        return built.inventory.apply(inventory.update)
+        return pulumi.Output.from_input(built.targets.exports()["inventory"]).apply(inventory.update)
 
     return _plan(_blueprint(tmp_path_factory.mktemp("hosts"), HOSTS), look)
 

@@ -74,8 +74,9 @@ def test_connection_credentials_and_inventory_are_secrets(tmp_path: Path) -> Non
     secret: dict[str, bool] = {}
 
     async def ask(platform: Platform) -> None:
-        for name in ("connection", "credentials", "inventory"):
-            secret[name] = await getattr(platform, name).is_secret()
+        shown = {"connection": platform.connection, "credentials": platform.credentials, **platform.targets.exports()}
+        for name, output in shown.items():
+            secret[name] = await pulumi.Output.from_input(output).is_secret()
 
     plan(blueprint(3, tmp_path), ask)
 

@@ -7,7 +7,8 @@ from typing import Any
 import pulumi
 
 from terrace.engine.diff import Diff
-from terrace.engine.provider import Failure, Found, PartialError, Provider, Values
+from terrace.engine.errors import PartialError
+from terrace.engine.provider import Failure, Found, Provider, Values
 from terrace.engine.state import Resource
 from terrace.engine.values import reveal
 

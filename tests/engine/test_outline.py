@@ -47,3 +47,14 @@ def test_what_is_there_is_not_looked_at(world: World) -> None:
     world = World(world.root, "importing")
     assert all("can't be looked at" in error for error in outlined(world).errors)
     assert outlined(world).errors
+
+
+def test_no_cluster_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("the cluster was asked")
+
+    monkeypatch.setattr("terrace.engine.kubernetes.access.connect", never)
+    world.write("from pulumi_kubernetes.core.v1 import ConfigMap\nConfigMap('settings', data={'a': 'b'})")
+    found = outlined(world)
+    assert found.errors == ()
+    assert [reveal(each.inputs)["data"] for each in found.resources if each.name == "settings"] == [{"a": "b"}]

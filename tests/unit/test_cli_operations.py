@@ -39,6 +39,16 @@ def test_destroy_without_a_terminal_needs_yes_and_touches_nothing(play: Callable
     assert stack.ran == []
 
 
+def test_data_in_a_cluster_is_not_deleted_by_destroy(play: Callable[..., Recorded]) -> None:
+    stack = play(Recorded(result(), shown={"cluster": {"namespace": "ml"}}))
+
+    shown = run("destroy", "--yes", "--delete-data")
+
+    assert shown.exit_code == 2
+    assert "kubectl delete namespace ml" in shown.stderr
+    assert stack.ran == ["outputs"]
+
+
 def test_up_prints_a_line_when_a_resource_starts_and_when_it_is_done(play: Callable[..., Recorded]) -> None:
     events = (StepStarted(COMPONENT), StepDone(COMPONENT), StepStarted(ROLE), StepDone(ROLE), StepDone(HOST))
     play(Recorded(result(COMPONENT, ROLE, HOST), events, {"endpoints": {"tracking": "https://localhost/mlflow"}}))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from terrace import config
 from terrace.explain import CellReport, Explanation, explain
 from terrace.resolve import resolve
 from terrace.tiers import Cell, TierTable
@@ -54,15 +55,26 @@ def test_every_value_is_listed_once_with_its_origin(tmp_path: Path) -> None:
         ("tier", 1, "written", "stack file, Pulumi.case.yaml:2:17"),
         ("target", "host", "written", "stack file, Pulumi.case.yaml:3:19"),
     ]
-    whole = ["engine", "backend", "name", "hosts", "team", "use_cases", "statements", "notify"]
+    whole = ["engine", "backend", "name", "hosts", "kubernetes", "team", "use_cases", "statements", "notify"]
     whole += ["compliance", "waivers", "network"]
-    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:13] == whole
+    assert list(dict.fromkeys(path.partition(".")[0] for path, *_ in values))[2:14] == whole
     assert values[-17:-14] == [
         ("storage.flavor", "folder", "target", "default on target host"),
         ("storage.size", 2, "written", "stack file, Pulumi.case.yaml:5:21"),
         ("practices.ci_cd", 1, "tier", "tier 1"),
     ]
     assert len({path for path, *_ in values}) == len(values)
+
+
+def test_what_was_seen_on_a_host_covers_nothing_in_a_cluster(tmp_path: Path) -> None:
+    file = tmp_path / "stacks" / "Pulumi.case.yaml"
+    file.parent.mkdir()
+    file.write_text("config:\n  terrace:tier: 1\n  terrace:target: kubernetes\n", encoding="utf-8")
+    found = explain(resolve(config.load(tmp_path, "case")))
+
+    cells = {cell.practice: cell for cell in found.cells if cell.tier == 1}
+    assert cells["model_deployment"].coverage == "covered"  # by a slot
+    assert cells["data_quality"].lacks == ("tests/host/test_flights.py::test_each_dataset_has_a_profile",)
 
 
 def test_nothing_secret_is_shown(tmp_path: Path) -> None:

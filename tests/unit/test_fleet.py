@@ -55,6 +55,14 @@ def test_services_of_a_host_that_is_away_are_down_and_say_so(monkeypatch: pytest
     assert found["y"].detail == "nothing listens there"
 
 
+def test_a_platform_in_a_cluster_has_no_hosts_to_look_at(tmp_path: Path) -> None:
+    file = tmp_path / "stacks" / "Pulumi.case.yaml"
+    file.parent.mkdir()
+    file.write_text("config:\n  terrace:tier: 1\n  terrace:target: kubernetes\n")
+    with pytest.raises(InputError, match="'kubernetes' has no hosts to look at"):
+        fleet.checks(tmp_path, "case")
+
+
 def test_this_machine_alone_is_asked_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "examine", lambda env, _outputs: f"status of {env}")
     assert fleet.examine("case", {}) == "status of case"

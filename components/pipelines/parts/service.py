@@ -59,7 +59,7 @@ def environment(
     gate = inputs.optional("data_quality", DataQualityOutputs)
     return {
         "PYTHONPATH": "$(CONFIG)",
-        "PIPELINES_ADDRESS": "127.0.0.1",
+        "PIPELINES_ADDRESS": "$(LISTEN)",
         "PIPELINES_PORT": str(spec.port),
         "PIPELINES_DATA": "$(DATA)",
         "PIPELINES_USER": account.user,

@@ -1,4 +1,4 @@
-"""Serve MLflow's metrics on a loopback port of their own.
+"""Serve MLflow's metrics on a port of their own, on loopback or the address ``LISTEN``.
 
 MLflow's ``/metrics`` asks for an account, which Prometheus would have to be given. The server's processes keep
 their numbers in a folder (``--expose-prometheus``), so this program reads them there. Run it with MLflow's
@@ -7,6 +7,7 @@ environment: ``python mlflow_metrics.py <folder> <port> [<folder of the cleanup'
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from threading import Event
@@ -27,7 +28,7 @@ def main(folder: Path, port: int, records: Path | None) -> None:
     collector(registry, path=str(folder))
     if records:
         registry.register(Page(Records(records)))
-    start_http_server(port, addr="127.0.0.1", registry=registry)
+    start_http_server(port, addr=os.environ.get("LISTEN", "127.0.0.1"), registry=registry)
     Event().wait()
 
 

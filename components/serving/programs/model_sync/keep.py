@@ -61,7 +61,7 @@ def main() -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, lambda *_: ended.set())
-    start_http_server(int(os.environ["PREDICTIONS_PORT"]), addr="127.0.0.1")
+    start_http_server(int(os.environ["PREDICTIONS_PORT"]), addr=os.environ.get("LISTEN", "127.0.0.1"))
     shipper = Shipper(Spool(Path(os.environ["PREDICTIONS_SPOOL"])), Database())
     while not ended.is_set():
         try:

@@ -1,8 +1,9 @@
-"""The program's metrics and health page, on loopback."""
+"""The program's metrics and health page, on loopback or the address ``LISTEN``."""
 
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -55,5 +56,5 @@ def serve(port: int, health: Health, silence: float) -> None:
         body = {"problem": problem, "served": health.served, "failed": health.failed}
         return [json.dumps(body).encode()]
 
-    server = make_server("127.0.0.1", port, page, handler_class=_Quiet)
+    server = make_server(os.environ.get("LISTEN", "127.0.0.1"), port, page, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,0 +1,1 @@
+"""Parts of the database's flavors."""

@@ -1,0 +1,179 @@
+"""A workload as a pod: the template that Deployments, StatefulSets, and Jobs have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from terrace.images import Images
+from terrace.targets.kubernetes.content import CONFIG, DATA, Content, escaped
+from terrace.targets.places import Fill
+from terrace.workload import Probe, Process, Workload
+
+NAME = "app.kubernetes.io/name"
+CHECKSUM = "checksum/config"
+READ_ONLY_FROM_TIER = 4
+USER_ID = 10001  # that of the platform's own images; upstream's run as anybody
+TEMPORARY = "1Gi"
+CPU = "50m"  # of a process at rest; more is taken where it is free, since a limit would slow down what is asked
+ASKED_OF_LIMIT = 2  # a process asks for this part of the memory that it may take
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What pods must know of what they are in.
+
+    Args:
+        environment: The environment.
+        tier: The platform's tier.
+        images: Which image is where.
+        labels: Labels of every object.
+        authority: Name of the ConfigMap with the certificate of the environment's authority.
+        pull_secret: Name of the Secret with the registry's account; None where none is needed.
+    """
+
+    environment: str
+    tier: int
+    images: Images
+    labels: Mapping[str, str]
+    authority: str
+    pull_secret: str | None
+
+    @property
+    def authority_folder(self) -> str:
+        """Where pods have that certificate, as hosts do."""
+        return f"/etc/terrace/{self.environment}"
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A workload with all that its pod is made of; ``user_id`` is whom its processes run as."""
+
+    workload: Workload
+    content: Content
+    fill: Fill
+    labels: Mapping[str, str]
+    user_id: int
+    surroundings: Surroundings
+
+    def template(self) -> dict[str, Any]:
+        """Return the pod template of a service, whose data goes with the pod unless it has a volume."""
+        return self._template(
+            {
+                "initContainers": [self._setup(number) for number in range(len(self.workload.setup))],
+                "containers": self._processes(),
+                "restartPolicy": "Always",
+                "terminationGracePeriodSeconds": max(process.stop_seconds for process in self.workload.processes) + 10,
+            },
+            [] if self.workload.volume_gb else [{"name": "data", "emptyDir": {}}],
+        )
+
+    def job_template(self) -> dict[str, Any]:
+        """Return the pod template of what runs once: its first process."""
+        (process,) = self.workload.processes
+        container = self._container(process.name, process.image, process.command, process)
+        return self._template(
+            {"containers": [container], "restartPolicy": "OnFailure"}, [{"name": "data", "emptyDir": {}}]
+        )
+
+    def _template(self, spec: Mapping[str, Any], volumes: list[dict[str, Any]]) -> dict[str, Any]:
+        secret = self.surroundings.pull_secret
+        whole = {
+            "serviceAccountName": self.workload.name,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,  # its variables would be taken for settings, as PROMETHEUS_PORT
+            "shareProcessNamespace": True,  # as on a host: some send signals, or look who is there
+            **({"imagePullSecrets": [{"name": secret}]} if secret else {}),
+            "securityContext": _pod_security(self.user_id),
+            **{name: value for name, value in spec.items() if value},
+            "volumes": [
+                *([self.content.volume(self.workload.name)] if self._has_files else []),
+                {"name": "authority", "configMap": {"name": self.surroundings.authority}},
+                {"name": "tmp", "emptyDir": {"sizeLimit": TEMPORARY}},
+                *volumes,
+            ],
+        }
+        annotations = {CHECKSUM: self.content.checksum}
+        return {"metadata": {"labels": dict(self.labels), "annotations": annotations}, "spec": whole}
+
+    @property
+    def _has_files(self) -> bool:
+        return bool(self.content.plain or self.content.secret)
+
+    def _processes(self) -> list[dict[str, Any]]:
+        first, *others = self.workload.processes
+        shown = self._container(first.name, first.image, first.command, first)
+        if self.workload.ports:
+            shown["ports"] = [{"name": port.name, "containerPort": port.number} for port in self.workload.ports]
+        if self.workload.probe:
+            shown |= _probes(self.workload.probe)
+        return [shown, *(self._container(each.name, each.image, each.command, each) for each in others)]
+
+    def _setup(self, number: int) -> dict[str, Any]:
+        """Return an init container; it may take what the largest process may, since none of them runs yet."""
+        step = self.workload.setup[number]
+        largest = max(self.workload.processes, key=lambda process: process.memory_mb)
+        return self._container(f"setup-{step.name}", step.image, step.command, largest)
+
+    def _container(self, name: str, image: str, command: Iterable[str], size: Process) -> dict[str, Any]:
+        images, memory = self.surroundings.images, size.memory_mb * size.copies
+        mounts = [
+            *([{"name": "config", "mountPath": CONFIG, "readOnly": True}] if self._has_files else []),
+            {"name": "authority", "mountPath": self.surroundings.authority_folder, "readOnly": True},
+            {"name": "data", "mountPath": DATA},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # the pod's own
+        ]
+        return {
+            "name": name,
+            "image": images.upstream(image) if image else images.reference(self.workload.artifact),
+            "imagePullPolicy": "IfNotPresent",  # a name stands for one content
+            "command": [escaped(self.fill(word)) for word in command],
+            "workingDir": DATA,
+            "env": [
+                {"name": "USER", "value": "terrace"},  # the image knows no name of who runs it
+                {"name": "LISTEN", "value": str(self.fill("$(LISTEN)"))},
+                *self.content.variables(self.workload.name),
+            ],
+            "resources": {
+                "requests": {"cpu": CPU, "memory": f"{memory // ASKED_OF_LIMIT}Mi"},
+                "limits": {"memory": f"{memory}Mi"},
+            },
+            "securityContext": _security(read_only=self.surroundings.tier >= READ_ONLY_FROM_TIER),
+            "volumeMounts": mounts,
+        }
+
+
+def _pod_security(user_id: int) -> dict[str, Any]:
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": user_id,
+        "runAsGroup": user_id,
+        "fsGroup": user_id,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _security(*, read_only: bool) -> dict[str, Any]:
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        **({"readOnlyRootFilesystem": True} if read_only else {}),
+    }
+
+
+def _probes(probe: Probe) -> dict[str, Any]:
+    """Return probes of three kinds: it has come up, it takes requests, it hasn't got stuck.
+
+    Raises:
+        ValueError: It would be healthy by an answer that the kubelet takes for a failure (a defect of the flavor).
+    """
+    if not 200 <= probe.status < 400:
+        raise ValueError(f"on Kubernetes a service can't be healthy by status {probe.status}")
+    request = {"httpGet": {"path": probe.path, "port": probe.port}}
+    return {
+        "startupProbe": {**request, "periodSeconds": 2, "failureThreshold": max(1, probe.timeout_seconds // 2)},
+        "readinessProbe": {**request, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3},
+        "livenessProbe": {**request, "periodSeconds": 20, "timeoutSeconds": 10, "failureThreshold": 6},
+    }

@@ -1,0 +1,67 @@
+"""An S3 store outside of the cluster: who uses it, by which account, and through which policy."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from tests.components.recording import Recorded, blueprint, plan
+
+STORE = """\
+    artifact_store:
+      {flavor: s3, bucket: models, endpoint: "https://s3.example.com:9000", access_key: ann,
+       secret_key: {secure: "v1:YWJj:YWJj"}}
+encryptionsalt: "v1:AAAAAAAAAAA=:v1:AAAAAAAAAAAAAAAA:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="
+"""
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Iterator[dict[tuple[str, str], dict[str, Any]]]:
+    """Every object by its kind and name."""
+    spec = {"artifact_store": {"secret_key": "hush-key"}}
+    pulumi.runtime.set_all_config({"terrace:platform": json.dumps(spec)}, ["terrace:platform"])
+    found = plan(blueprint(1, tmp_path, target="kubernetes", edit=lambda text: text + STORE))
+    yield {_key(each): each.inputs for each in found if each.type.startswith("kubernetes:")}
+    pulumi.runtime.set_all_config({}, [])
+
+
+def _key(resource: Recorded) -> tuple[str, str]:
+    return resource.inputs["kind"], resource.inputs["metadata"]["name"]
+
+
+def _variables(template: dict[str, Any]) -> dict[str, Any]:
+    return {each["name"]: each.get("value") for each in template["spec"]["template"]["spec"]["containers"][0]["env"]}
+
+
+def test_mlflow_keeps_artifacts_there_below_a_prefix_of_its_own(planned: dict[tuple[str, str], dict[str, Any]]) -> None:
+    variables = _variables(planned["Deployment", "mlflow"])
+    assert variables["MLFLOW_ARTIFACTS_DESTINATION"] == "s3://models/mlflow"
+    assert variables["MLFLOW_S3_ENDPOINT_URL"] == "https://s3.example.com:9000"
+    assert variables["AWS_ACCESS_KEY_ID"] == "ann"
+    key = planned["Secret", "mlflow"]["data"]["AWS_SECRET_ACCESS_KEY"]
+    assert base64.b64decode(key) == b"hush-key"
+    assert "hush-key" not in json.dumps([each for (kind, _), each in planned.items() if kind != "Secret"])
+    assert not any(name == "seaweedfs" for _, name in planned)
+
+
+def test_a_job_tries_it_out_and_makes_nothing(planned: dict[tuple[str, str], dict[str, Any]]) -> None:
+    variables = _variables(planned["Job", "bucket-mlflow"])
+    assert variables["BUCKET_PREFIX"] == "mlflow/"
+    assert "BUCKET_ADMIN" not in variables
+
+
+def test_who_uses_it_reaches_its_port_and_no_private_network(planned: dict[tuple[str, str], dict[str, Any]]) -> None:
+    outside = {
+        name: [port["port"] for port in rule["ports"]]
+        for (kind, name), each in planned.items()
+        if kind == "NetworkPolicy"
+        for rule in each["spec"].get("egress", [])
+        if any(peer.get("ipBlock", {}).get("cidr") == "0.0.0.0/0" for peer in rule["to"])
+    }
+    assert outside == {"mlflow": [9000], "bucket-mlflow": [9000], "mlserver": [443], "timer": [443]}
