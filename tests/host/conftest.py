@@ -169,11 +169,8 @@ def _encrypted(project: Platform, secret: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of this machine apart from each other, those last that take the shared platform down."""
+    """Run the tests that take the shared platform down after all others."""
     items.sort(key=lambda item: item.path.name == "test_destroy.py")
-    for item in items:
-        if item.path.is_relative_to(ROOT / "tests" / "host"):
-            item.add_marker(pytest.mark.xdist_group("machine"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.kubernetes.binaries import Say
+from tests.kubernetes.binaries import REGISTRY, Say, built
 from tests.kubernetes.control_plane import ControlPlane, running
 from tests.kubernetes.world import World
 
@@ -17,14 +18,18 @@ from tests.kubernetes.world import World
 def say(request: pytest.FixtureRequest) -> Say:
     """Says to whoever waits what is going on, past what pytest captures."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    terminal = request.config.pluginmanager.getplugin("terminalreporter")
 
     def say(text: str) -> None:
         with capture.global_and_fixture_disabled():
-            terminal.ensure_newline()
-            terminal.write_line(text)
+            print(text, file=sys.stderr, flush=True)
 
     return say
+
+
+@pytest.fixture(scope="session")
+def distribution(say: Say) -> Path:
+    """The program of a registry."""
+    return built([REGISTRY], say)["registry"]
 
 
 @pytest.fixture(scope="session")

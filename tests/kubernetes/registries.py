@@ -20,11 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.components.timer_server import free_port, wait_for
-from tests.kubernetes.go_modules import built
 from tests.kubernetes.small_images import Registry
 
-MODULE = Path(__file__).parent / "registry"
-PACKAGE = "github.com/distribution/distribution/v3/cmd/registry"
 USER, PASSWORD = "ann", "pa55word-of-the-tests"
 # bcrypt of PASSWORD; Python has none of its own.
 HTPASSWD = f"{USER}:$2a$05$FfPE9VLBOciROXQj9k0YQe62whNpEaiySFbkPDdXJFJJLEh2rPpVa\n"
@@ -67,7 +64,7 @@ def certificate(folder: Path) -> Certificate:
 
 @contextlib.contextmanager
 def registry(
-    folder: Path, *, auth: Mapping[str, Any] | None = None, tls: Certificate | None = None
+    program: Path, folder: Path, *, auth: Mapping[str, Any] | None = None, tls: Certificate | None = None
 ) -> Iterator[Registry]:
     """Run a registry on a free port of loopback, its images in ``folder``."""
     host = f"127.0.0.1:{free_port()}"
@@ -86,7 +83,7 @@ def registry(
     log = folder / "registry.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [built(MODULE, PACKAGE), "serve", str(file)],
+            [program, "serve", str(file)],
             stdout=output,
             stderr=output,
             env={"OTEL_TRACES_EXPORTER": "none"},

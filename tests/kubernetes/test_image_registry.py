@@ -20,16 +20,16 @@ from tests.kubernetes.token_server import IDENTITY_TOKEN, PUBLIC, TokenServer, t
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with registry(tmp_path_factory.mktemp("plain")) as made:
+def plain(distribution: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with registry(distribution, tmp_path_factory.mktemp("plain")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+def closed(distribution: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Wants a name and a password for everything."""
     folder = tmp_path_factory.mktemp("closed")
-    with registry(folder, auth=htpasswd(folder)) as made:
+    with registry(distribution, folder, auth=htpasswd(folder)) as made:
         made.authorization = lambda _repository: BASIC
         yield made
 
@@ -41,9 +41,9 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
 
 
 @pytest.fixture(scope="module")
-def by_token(tmp_path_factory: pytest.TempPathFactory, tokens: TokenServer) -> Iterator[Registry]:
+def by_token(distribution: Path, tmp_path_factory: pytest.TempPathFactory, tokens: TokenServer) -> Iterator[Registry]:
     """Wants a token from the token server for everything."""
-    with registry(tmp_path_factory.mktemp("by_token"), auth=tokens.auth()) as made:
+    with registry(distribution, tmp_path_factory.mktemp("by_token"), auth=tokens.auth()) as made:
         made.authorization = lambda name: f"Bearer {tokens.token('repository', name, ['pull', 'push'])}"
         yield made
 
@@ -86,10 +86,10 @@ def test_a_tag_that_is_not_there_is_none(plain: Registry) -> None:
 
 
 def test_a_registry_with_tls_is_believed_by_its_authority_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    distribution: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls = certificate(tmp_path)
-    with registry(tmp_path, tls=tls) as made:
+    with registry(distribution, tmp_path, tls=tls) as made:
         digest = made.push_index("app", "1")
 
         with pytest.raises(OperationError, match=rf"the certificate of {made.host} isn't trusted") as caught:
@@ -162,10 +162,10 @@ def test_a_token_is_fetched_with_an_identity_token(by_token: Registry, tokens: T
     assert tokens.asked == ["refresh token"]
 
 
-def test_no_account_is_shown_to_a_token_server_without_tls_elsewhere(tmp_path: Path) -> None:
+def test_no_account_is_shown_to_a_token_server_without_tls_elsewhere(distribution: Path, tmp_path: Path) -> None:
     signer = certificate(tmp_path)
     elsewhere = TokenServer(signer, "http://tokens.example.com/token")
-    with registry(tmp_path, auth=elsewhere.auth()) as made:
+    with registry(distribution, tmp_path, auth=elsewhere.auth()) as made:
         account = Account(USER, PASSWORD)
 
         with pytest.raises(OperationError, match="sends for a token to an address without TLS"):

@@ -41,8 +41,8 @@ else:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with registry(tmp_path_factory.mktemp("mirror")) as made:
+def served(distribution: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with registry(distribution, tmp_path_factory.mktemp("mirror")) as made:
         yield made
 
 
