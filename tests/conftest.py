@@ -10,6 +10,7 @@ import pytest
 TOGETHER = {Path(__file__).parent / "host": "machine", Path(__file__).parent / "kubernetes": "cluster"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say of each test to which group it belongs."""
     for item in items:
