@@ -8,8 +8,8 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 READY := .venv/.ready
 ENV ?= local
-# Tests of this machine follow each other, all others run beside them.
-SIDE_BY_SIDE := -n 2 --dist loadgroup
+# tests/conftest.py says which tests can't run beside each other.
+SIDE_BY_SIDE := -n 2
 
 .PHONY: help demo test fast model model-tests check format bench docs lock clean hooks
 

@@ -1,18 +1,26 @@
-"""Which tests may run beside each other in several processes."""
+"""Which tests follow each other in one process, where there are several (``pytest -n 2``)."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-# One process runs all of a folder that shares something: the platform of this machine, or the control plane.
-TOGETHER = {Path(__file__).parent / "host": "machine", Path(__file__).parent / "kubernetes": "cluster"}
+# These share something: this machine with its platform and its packages, or the control plane of a cluster.
+TOGETHER = {
+    "tests/host/": "machine",
+    "tests/components/test_backup_ssh.py": "machine",
+    "tests/kubernetes/": "cluster",
+}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say of each test to which group it belongs."""
-    for item in items:
-        if group := next((name for folder, name in TOGETHER.items() if item.path.is_relative_to(folder)), None):
-            item.add_marker(pytest.mark.xdist_group(group))
+class Together(LoadScopeScheduling):
+    """Gives what belongs together to one process, the largest groups first, and every other test to any."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((group for place, group in TOGETHER.items() if nodeid.startswith(place)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    """Share the tests out."""
+    return Together(config, log)
