@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,10 @@ import pytest
 from components.database.parts import pod
 from components.database.postgres import PostgresSpec
 from terrace.targets.places import filler_of
+from tests.host.machine import wait_for
 
 pytestmark = pytest.mark.usefixtures("platform")  # which installs PostgreSQL
-PORT = 25432
+PORT = 15439  # not that of the platform
 PASSWORDS = {"admin": "a-b_C1", "exporter": "e-x_2"}
 AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
 SCHEMA = "CREATE TABLE IF NOT EXISTS kept (number int);"
@@ -79,13 +80,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     found.set_up()
     found.set_up()  # as every start of the pod does
     process = found.start()
-    deadline = time.monotonic() + 30
-    while not found.may("admin", PASSWORDS["admin"], "postgres"):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    yield found
-    process.terminate()
-    assert process.wait(timeout=30) == 0
+    try:
+        wait_for(lambda: found.may("admin", PASSWORDS["admin"], "postgres"), 60)
+        yield found
+    finally:
+        process.send_signal(signal.SIGINT)  # connections are ended
+        assert process.wait(timeout=60) == 0
 
 
 def test_the_exporter_may_look_and_nothing_else(server: Server) -> None:
