@@ -13,6 +13,7 @@ COMMANDS = (
     "new",
     "check",
     "preview",
+    "render",
     "up",
     "refresh",
     "destroy",
