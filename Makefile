@@ -8,23 +8,27 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
 READY := .venv/.ready
 ENV ?= local
-# Tests of this machine follow each other, all others run beside them.
-SIDE_BY_SIDE := -n 2 --dist loadgroup
+# Tests that need no platform; several run at once.
+FAST := -n 2 tests/unit tests/components tests/engine tests/policies
 
-.PHONY: help demo test fast model model-tests check format bench docs lock clean hooks
+.PHONY: help demo test fast cluster-tests model model-tests check format bench docs lock clean hooks
 
 help: ## Show what make can do
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Bring the platform up on this machine and run a real ML project through it
 	$(RUN) terrace demo $(ENV) --yes
 
-test: check ## Check everything, then run all tests, those against the live platform too
-	$(RUN) pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered --cov-fail-under=90
+test: check ## Check everything, then run all tests, those on the live platform too; not cluster-tests
+	$(RUN) pytest $(FAST) --cov --cov-report=
+	$(RUN) pytest tests/host --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=90
 	$(MAKE) model-tests
 
 fast: $(READY) ## Run the tests that need no platform
-	$(RUN) pytest $(SIDE_BY_SIDE) tests/unit tests/components tests/engine tests/policies
+	$(RUN) pytest $(FAST)
+
+cluster-tests: $(READY) ## Run the tests on a control plane of Kubernetes and a registry, which they build
+	$(RUN) pytest tests/kubernetes
 
 model: $(READY) ## Train and judge the example's model here, without a platform
 	$(UV) run --frozen --directory examples/flights flights rehearse

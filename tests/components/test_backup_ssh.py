@@ -19,8 +19,6 @@ from tests.components.backup_machine import ACCOUNT, Machine, Programs, programs
 from tests.components.backup_world import World, front_of
 
 REPOSITORY = "20260101T023000Z"
-# They use what is installed, which tests of the platform install and remove.
-pytestmark = pytest.mark.xdist_group("machine")
 
 
 def _quiet(_step: str, percent: float | None = None) -> None:

@@ -246,15 +246,14 @@ def test_the_gateway_has_everybodys_routes_and_monitoring_everybodys_metrics(obj
     routes = _file(objects, "gateway", "routes__services.conf")
     for path, target in (
         ("/mlflow/", "http://mlflow:15000/;"),
-        ("/serving/", "http://service__serving_/;"),
+        ("/serving/", "http://mlserver:18080/;"),
         ("/pipelines/", "http://timer:15090/;"),
-        ("/prometheus/", "http://service__prometheus_;"),
+        ("/prometheus/", "http://prometheus:19090;"),
     ):
         assert f"location {path} {{" in routes
         assert f"proxy_pass {target}" in routes
     needs = _file(objects, "gateway", "routes__services.needs")
     assert 'map "$request_method $uri" $need__serving_' in needs
-    assert "upstream service__serving_ {\n  server mlserver:18080;" in needs
     assert "127.0.0.1" not in routes + needs
     scraped = json.loads(_file(objects, "prometheus", "scrapes.json"))
     told = {(each["targets"][0], each["labels"]["__metrics_path__"]) for each in scraped}

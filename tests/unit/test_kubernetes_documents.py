@@ -161,8 +161,7 @@ def test_a_private_registry_has_its_secret() -> None:
 def test_a_route_leads_to_the_service_by_its_name() -> None:
     routed = replace(WORKLOAD, routes=(Route("/shop/", "http", "gateway", "tracking"),))
 
-    assert "proxy_pass http://service__shop_/;" in route_text("conf", [WORKLOAD, routed])
-    assert "server shop:15000;" in route_text("needs", [routed])
+    assert "proxy_pass http://shop:15000/;" in route_text("conf", [WORKLOAD, routed])
     assert '"~^(GET|HEAD|OPTIONS) /shop/" read;' in route_text("needs", [routed])
 
 
