@@ -28,6 +28,17 @@ class Store:
     secrets: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
     outside: tuple[str, ...] = ()
 
+    @property
+    def bucket(self) -> str:
+        """The bucket, where it is in an S3 store."""
+        return self.location.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """What names of objects in the bucket begin with: empty, or something with a slash at its end."""
+        below = self.location.removeprefix("s3://").partition("/")[2]
+        return f"{below}/" if below else ""
+
 
 @dataclass(frozen=True)
 class ArtifactStoreOutputs(SlotOutputs):

@@ -103,6 +103,7 @@ def _workload(spec: SeaweedFSSpec, accounts: pulumi.Output[str]) -> Workload:
         files=(File("accounts.json", accounts),),
         probe=Probe("s3", "/healthz"),
         metrics=(Metrics("metrics"),),
+        unsaved=(".",),  # backups lie here, too
         volume_gb=spec.volume_gb,
     )
 

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENT = "local"
 TIER_LINE = "terrace:tier: 3"
 TARGET_LINE = "terrace:target: host"
+WHOLE_ON_KUBERNETES = 2  # the highest tier that has a flavor of every slot there
 GENERATED = ("terrace:Password", "terrace:CertificateAuthority", "terrace:SshKey")
 DYNAMIC = "pulumi-python:dynamic/"
 LONGEST = 200  # characters of a text that a plan shows; of a longer one, its digest

@@ -14,7 +14,7 @@ from components.programs import lock_version
 from terrace import platform
 from terrace.catalog import Catalog
 from terrace.tiers import TierTable
-from tests.components.recording import GENERATED, Recorded, blueprint, plan
+from tests.components.recording import GENERATED, WHOLE_ON_KUBERNETES, Recorded, blueprint, plan
 
 CATALOG = Catalog()
 FLAVORS = [(slot, flavor) for slot, flavors in CATALOG.flavors.items() for flavor in flavors]
@@ -88,7 +88,7 @@ def test_a_flavor_is_planned_with_all_its_children_below_it(
 @pytest.fixture(scope="module")
 def in_cluster(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
     """The plan of the highest tier that is whole on Kubernetes."""
-    return plan(blueprint(1, tmp_path_factory.mktemp("stack"), target="kubernetes"))
+    return plan(blueprint(WHOLE_ON_KUBERNETES, tmp_path_factory.mktemp("stack"), target="kubernetes"))
 
 
 @pytest.mark.parametrize(("slot", "flavor"), [each for each in ON_CLUSTERS if each != ("artifact_store", "s3")])

@@ -13,15 +13,22 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from tests.components.recording import ROOT, Recorded, blueprint, plan
+from tests.components.recording import ROOT, WHOLE_ON_KUBERNETES, Recorded, blueprint, plan
 
 API_VERSION = "1.36"
+BACKUPS = ("backup", "backup-databases", "backup-timer", "restore-databases", "restore-timer")
 # Who connects to which port of whom; nothing else does, but for the entrance and the cluster's DNS.
 EDGES = {
+    *((job, "postgres", 15432) for job in BACKUPS),
+    *((job, "seaweedfs", 18333) for job in BACKUPS),
+    ("bucket-backup", "seaweedfs", 18333),
+    ("bucket-dvc", "seaweedfs", 18333),
     ("bucket-mlflow", "seaweedfs", 18333),
     ("database-mlflow", "postgres", 15432),
     ("database-mlflow-accounts", "postgres", 15432),
     ("database-predictions", "postgres", 15432),
+    ("dvc", "seaweedfs", 18333),
+    ("gateway", "dvc", 15040),
     ("gateway", "mlflow", 15000),
     ("gateway", "mlserver", 18080),
     ("gateway", "prometheus", 19090),
@@ -31,6 +38,8 @@ EDGES = {
     ("mlflow", "seaweedfs", 18333),
     ("mlserver", "mlflow", 15000),
     ("mlserver", "postgres", 15432),
+    ("prometheus", "backup", 15061),
+    ("prometheus", "dvc", 15040),
     ("prometheus", "gateway", 15080),
     ("prometheus", "gateway", 15081),
     ("prometheus", "mlflow", 15001),
@@ -45,7 +54,7 @@ EDGES = {
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
-    return plan(blueprint(1, tmp_path_factory.mktemp("stack"), target="kubernetes"))
+    return plan(blueprint(WHOLE_ON_KUBERNETES, tmp_path_factory.mktemp("stack"), target="kubernetes"))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +84,9 @@ def _named(objects: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any
 
 
 def _pods(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for each in _of(objects, "Deployment", "StatefulSet", "Job"):
-        yield each["metadata"]["name"], each["spec"]["template"]
+    for each in _of(objects, "Deployment", "StatefulSet", "Job", "CronJob"):
+        spec = each["spec"].get("jobTemplate", each)["spec"]
+        yield each["metadata"]["name"], spec["template"]
 
 
 def _containers(template: dict[str, Any]) -> list[dict[str, Any]]:
@@ -247,6 +257,7 @@ def test_the_gateway_has_everybodys_routes_and_monitoring_everybodys_metrics(obj
     for path, target in (
         ("/mlflow/", "http://mlflow:15000/;"),
         ("/serving/", "http://mlserver:18080/;"),
+        ("/dvc/", "http://dvc:15040/;"),
         ("/pipelines/", "http://timer:15090/;"),
         ("/prometheus/", "http://prometheus:19090;"),
     ):
@@ -271,8 +282,47 @@ def test_the_store_knows_one_account_for_each_bucket(objects: list[dict[str, Any
     accounts = json.loads(_file(objects, "seaweedfs", "accounts.json"))["identities"]
     assert [(each["name"], each["actions"]) for each in accounts] == [
         ("admin", ["Admin"]),
+        ("backup", ["Read:backup", "Write:backup", "List:backup", "Tagging:backup"]),
+        ("dvc", ["Read:dvc", "Write:dvc", "List:dvc", "Tagging:dvc"]),
         ("mlflow", ["Read:mlflow", "Write:mlflow", "List:mlflow", "Tagging:mlflow"]),
     ]
+
+
+def test_backups_run_at_night_and_what_brings_one_back_by_hand_alone(objects: list[dict[str, Any]]) -> None:
+    jobs = {each["metadata"]["name"]: each["spec"] for each in _of(objects, "CronJob")}
+    assert {name for name in jobs if name.startswith("restore-")} == {"restore-databases", "restore-timer"}
+    for name, spec in jobs.items():
+        assert spec["suspend"] is name.startswith("restore-"), name
+        assert (spec["timeZone"], spec["concurrencyPolicy"]) == ("Etc/UTC", "Forbid"), name
+    assert jobs["backup-databases"]["schedule"] == jobs["backup-timer"]["schedule"] == "30 2 * * *"
+
+
+def test_a_backup_reads_a_volume_beside_its_owner_and_a_restore_writes_it(objects: list[dict[str, Any]]) -> None:
+    pods = {name: template["spec"] for name, template in _pods(objects)}
+    for name in ("backup-timer", "restore-timer"):
+        (volume,) = [each for each in pods[name]["volumes"] if each["name"] == "data"]
+        assert volume["persistentVolumeClaim"] == {"claimName": "data-timer-0"}
+        (mount,) = [each for each in pods[name]["containers"][0]["volumeMounts"] if each["name"] == "data"]
+        assert mount.get("readOnly", False) is (name == "backup-timer")
+        assert ("affinity" in pods[name]) is (name == "backup-timer")
+    (beside,) = pods["backup-timer"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert beside["labelSelector"] == {"matchLabels": {"app.kubernetes.io/name": "timer"}}
+    assert _named(objects, "ConfigMap", "backup-timer")["data"]["excludes"].split() == ["uv-cache", "bundles/*/.venv"]
+
+
+def test_what_backs_databases_up_may_read_them_and_what_restores_may_change_them(objects: list[dict[str, Any]]) -> None:
+    passwords = {
+        "backup-databases": ("backup", "[postgres-backup]"),
+        "restore-databases": ("admin", "[postgres-admin]"),
+    }
+    pods = dict(_pods(objects))
+    for name, (account, password) in passwords.items():
+        (user,) = [each["value"] for each in _containers(pods[name])[0]["env"] if each["name"] == "PGUSER"]
+        assert user == account
+        assert _file(objects, name, "PGPASSWORD") == password
+        assert [each["image"].split("/")[-1].split(":")[0] for each in _containers(pods[name])] == (
+            ["postgres", "restic"] if name.startswith("backup") else ["restic", "postgres"]
+        )
 
 
 def test_programs_that_import_the_sdk_of_kubernetes_are_those_that_need_it(tmp_path: Path) -> None:
