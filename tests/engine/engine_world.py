@@ -170,7 +170,7 @@ class World:
         return f"urn:pulumi:dev::parity::pulumi-python:dynamic:Resource::{name}"
 
     def cli(self, *arguments: str, check: bool = True, stack: str = "dev") -> subprocess.CompletedProcess[str]:
-        self.write_project(f"{{name: python, options: {{toolchain: pip, virtualenv: {_venv(self.root)}}}}}")
+        self.write_project(f"{{name: python, options: {{toolchain: pip, virtualenv: {python_with_pip(self.root)}}}}}")
         environment = {
             **os.environ,
             "PULUMI_HOME": str(self.root / "home"),
@@ -267,7 +267,7 @@ def _revealed(value: Any, open_: Any) -> Any:
     return [_revealed(item, open_) for item in value] if isinstance(value, list) else value
 
 
-def _venv(root: Path) -> Path:
+def python_with_pip(root: Path) -> Path:
     """A virtual environment with pip, which the CLI needs, that sees this one's packages."""
     folder = root.parent / "venv"
     if not folder.exists():

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pulumi import ResourceOptions
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.apiextensions.v1 import CustomResourceDefinition
 from pulumi_kubernetes.apps.v1 import DaemonSet, Deployment, StatefulSet
 from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler
 from pulumi_kubernetes.batch.v1 import CronJob, Job
@@ -20,12 +22,13 @@ from pulumi_kubernetes.core.v1 import (
     Service,
     ServiceAccount,
 )
-from pulumi_kubernetes.networking.v1 import NetworkPolicy
+from pulumi_kubernetes.networking.v1 import Ingress, NetworkPolicy
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
 from pulumi_kubernetes.storage.v1 import StorageClass
 
 LABELS = {"app": "thing"}
+Program = Callable[[], None]
 Make = Callable[[str, dict[str, Any], ResourceOptions], object]
 
 
@@ -45,6 +48,11 @@ def volumes(size: str) -> list[dict[str, Any]]:
         "resources": {"requests": {"storage": size}},
     }
     return [{"metadata": {"name": "data"}, "spec": spec}]
+
+
+def backend(port: int) -> list[dict[str, Any]]:
+    path = {"path": "/", "path_type": "Prefix", "backend": {"service": {"name": "web", "port": {"number": port}}}}
+    return [{"host": "web.example.com", "http": {"paths": [path]}}]
 
 
 def _of(class_: Any) -> Make:
@@ -133,6 +141,7 @@ CASES: dict[str, tuple[Make, dict[str, Any], dict[str, Any], str]] = {
         {"spec": {"pod_selector": {}, "policy_types": ["Ingress", "Egress"]}},
         "update",
     ),
+    "ingress": (_of(Ingress), {"spec": {"rules": backend(80)}}, {"spec": {"rules": backend(81)}}, "update"),
     "role": (
         _of(Role),
         {"rules": [{"api_groups": [""], "resources": ["pods"], "verbs": ["get"]}]},
@@ -177,7 +186,12 @@ CASES: dict[str, tuple[Make, dict[str, Any], dict[str, Any], str]] = {
 }
 
 
-def everything(namespace: str, pick: int) -> Callable[[], None]:
+def text_of(function: Callable[[str, int], Program], namespace: str, pick: int) -> str:
+    """The text of the program that one of these functions returns."""
+    return f"from {__name__} import *\n{function.__name__}({namespace!r}, {pick})()\n"
+
+
+def everything(namespace: str, pick: int) -> Program:
     """A program that makes every case in a namespace of its own: as it is first (0), or as it is changed (1)."""
 
     def program() -> None:
@@ -189,7 +203,44 @@ def everything(namespace: str, pick: int) -> Callable[[], None]:
         )
         space = Namespace("space", metadata={"name": namespace})
         for name, (make, *arguments, _) in CASES.items():
-            metadata = {"namespace": namespace, "labels": {"case": name}}
+            metadata: dict[str, Any] = {"namespace": namespace, "labels": {"case": name}}
+            if name == "ingress":  # nobody gives it an address here
+                metadata["annotations"] = {"pulumi.com/skipAwait": "true"}
             make(name, {"metadata": metadata, **arguments[pick]}, ResourceOptions(depends_on=[space]))
+
+    return program
+
+
+def group_of(namespace: str) -> str:
+    """The group of the kind that `a_kind_of_its_own` defines."""
+    return f"{namespace}.example.com"
+
+
+def a_kind_of_its_own(namespace: str, size: int) -> Program:
+    """A program that defines a kind and makes an object of it, which is ready when its condition `Ready` is true."""
+
+    def program() -> None:
+        space = Namespace("space", metadata={"name": namespace})
+        schema = {"type": "object", "x_kubernetes_preserve_unknown_fields": True}
+        version = {"name": "v1", "served": True, "storage": True, "schema": {"open_apiv3_schema": schema}}
+        definition = CustomResourceDefinition(
+            "definition",
+            metadata={"name": f"models.{group_of(namespace)}"},
+            spec={
+                "group": group_of(namespace),
+                "scope": "Namespaced",
+                "names": {"plural": "models", "singular": "model", "kind": "Model"},
+                "versions": [{**version, "subresources": {"status": {}}}],
+            },
+        )
+        annotations = {"pulumi.com/waitFor": "condition=Ready"}
+        CustomResource(
+            "model",
+            api_version=f"{group_of(namespace)}/v1",
+            kind="Model",
+            metadata={"namespace": namespace, "name": "flights", "annotations": annotations},
+            spec={"size": size},
+            opts=ResourceOptions(depends_on=[space, definition]),
+        )
 
     return program

@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pulumi import ResourceOptions
-from pulumi_kubernetes.apiextensions import CustomResource
-from pulumi_kubernetes.apiextensions.v1 import CustomResourceDefinition
-from pulumi_kubernetes.core.v1 import Namespace
-
+from tests.kubernetes.cases import a_kind_of_its_own, group_of, text_of
+from tests.kubernetes.cli import by_cli, needed
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.world import World, steps
-
-
-def _program(world: World, size: int) -> Callable[[], None]:
-    def program() -> None:
-        space = Namespace("space", metadata={"name": world.namespace})
-        schema = {"type": "object", "x_kubernetes_preserve_unknown_fields": True}
-        version = {"name": "v1", "served": True, "storage": True, "schema": {"open_apiv3_schema": schema}}
-        definition = CustomResourceDefinition(
-            "definition",
-            metadata={"name": f"models.{_group(world)}"},
-            spec={
-                "group": _group(world),
-                "scope": "Namespaced",
-                "names": {"plural": "models", "singular": "model", "kind": "Model"},
-                "versions": [{**version, "subresources": {"status": {}}}],
-            },
-        )
-        annotations = {"pulumi.com/waitFor": "condition=Ready"}
-        CustomResource(
-            "model",
-            api_version=f"{_group(world)}/v1",
-            kind="Model",
-            metadata={"namespace": world.namespace, "name": "flights", "annotations": annotations},
-            spec={"size": size},
-            opts=ResourceOptions(depends_on=[space, definition]),
-        )
-
-    return program
-
-
-def _group(world: World) -> str:
-    return f"{world.namespace}.example.com"
 
 
 @contextmanager
@@ -70,15 +35,39 @@ def _operator(plane: ControlPlane, path: str) -> Iterator[None]:
 
 
 def test_a_definition_and_its_objects(world: World) -> None:
-    path = f"/apis/{_group(world)}/v1/namespaces/{world.namespace}/models/flights"
+    path = _path(world)
     everything = ("space", "definition", "model")
-    assert steps(world.preview(_program(world, 1))) == dict.fromkeys(everything, "create")
+    assert steps(world.preview(a_kind_of_its_own(world.namespace, 1))) == dict.fromkeys(everything, "create")
     with _operator(world.plane, path):
-        assert steps(world.up(_program(world, 1))) == dict.fromkeys(everything, "create")
+        assert steps(world.up(a_kind_of_its_own(world.namespace, 1))) == dict.fromkeys(everything, "create")
         assert world.plane.request("GET", path)["status"]["conditions"][0]["status"] == "True"
-        assert steps(world.preview(_program(world, 1))) == {}
-        assert steps(world.up(_program(world, 2))) == {"model": "update"}
+        assert steps(world.preview(a_kind_of_its_own(world.namespace, 1))) == {}
+        assert steps(world.up(a_kind_of_its_own(world.namespace, 2))) == {"model": "update"}
         assert steps(world.refresh()) == {}
-        assert steps(world.up(_program(world, 2))) == {}
+        assert steps(world.up(a_kind_of_its_own(world.namespace, 2))) == {}
     assert steps(world.destroy()) == dict.fromkeys(everything, "delete")
-    assert world.plane.request("GET", f"/apis/{_group(world)}/v1") is None
+    assert world.plane.request("GET", f"/apis/{group_of(world.namespace)}/v1") is None
+
+
+@needed
+def test_either_engine_goes_on_where_the_other_stopped(world: World) -> None:
+    first, second = (text_of(a_kind_of_its_own, world.namespace, size) for size in (1, 2))
+    with _operator(world.plane, _path(world)):
+        assert set(steps(world.up(a_kind_of_its_own(world.namespace, 1))).values()) == {"create"}
+        assert by_cli(world, first, "refresh", "--yes", "--skip-preview") == {}
+        assert by_cli(world, first, "preview") == {}
+        assert by_cli(world, second, "up", "--yes", "--skip-preview") == {"model": "update"}
+        assert steps(world.refresh()) == {}
+        assert steps(world.preview(a_kind_of_its_own(world.namespace, 2))) == {}
+        assert world.destroy().ok
+
+        assert set(by_cli(world, first, "up", "--yes", "--skip-preview").values()) == {"create"}
+        assert steps(world.refresh()) == {}
+        assert steps(world.preview(a_kind_of_its_own(world.namespace, 1))) == {}
+        assert steps(world.up(a_kind_of_its_own(world.namespace, 2))) == {"model": "update"}
+        assert by_cli(world, second, "preview") == {}
+        by_cli(world, second, "destroy", "--yes", "--skip-preview")
+
+
+def _path(world: World) -> str:
+    return f"/apis/{group_of(world.namespace)}/v1/namespaces/{world.namespace}/models/flights"

@@ -13,7 +13,7 @@ from pulumi_kubernetes.core.v1 import Namespace, PersistentVolume, Pod, Service
 from pulumi_kubernetes.networking.v1 import Ingress
 
 from tests.kubernetes.cases import CASES, everything, pod_set, pods, volumes
-from tests.kubernetes.world import World, messages, steps
+from tests.kubernetes.world import World, decisions, messages, steps
 
 
 def test_all_kinds(world: World) -> None:
@@ -26,19 +26,13 @@ def test_all_kinds(world: World) -> None:
 
     expected = {name: what for name, (*_, what) in CASES.items()}
     planned = world.preview(everything(world.namespace, 1))
-    assert {name: op for name, op in _decisions(planned).items() if name in CASES} == expected
+    assert {name: op for name, op in decisions(planned).items() if name in CASES} == expected
     changed = world.up(everything(world.namespace, 1))
-    assert {name: op for name, op in _decisions(changed).items() if name in CASES} == expected
+    assert {name: op for name, op in decisions(changed).items() if name in CASES} == expected
     assert steps(world.preview(everything(world.namespace, 1))) == {}
 
     assert set(steps(world.destroy()).values()) == {"delete"}
     assert world.plane.request("GET", f"/api/v1/namespaces/{world.namespace}") is None
-
-
-def _decisions(result: Any) -> dict[str, str]:
-    """Whether each resource was updated or replaced."""
-    assert result.ok, result.errors
-    return {step.urn.rpartition("::")[2]: step.op for step in result.steps if step.op in ("update", "replace")}
 
 
 def test_a_stateful_set_keeps_its_claims(world: World) -> None:
@@ -71,8 +65,8 @@ def test_a_stateful_set_keeps_its_claims(world: World) -> None:
     assert steps(world.up(program("1Gi")))["db"] == "create"
     claim = world.object("PersistentVolumeClaim", "data-db-0")
     assert claim["status"]["phase"] == "Bound"
-    assert _decisions(world.up(program("1Gi"))) == {}
-    assert _decisions(world.preview(program("2Gi"))) == {"db": "replace"}
+    assert decisions(world.up(program("1Gi"))) == {}
+    assert decisions(world.preview(program("2Gi"))) == {"db": "replace"}
 
 
 def test_an_ingress_gets_its_address(world: World) -> None:

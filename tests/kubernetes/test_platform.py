@@ -12,9 +12,10 @@ import pytest
 from terrace import fleet, platform
 from terrace.resolve import Blueprint
 from terrace.spec import Role
-from terrace.targets.kubernetes import namespace
+from terrace.targets.kubernetes import namespace as namespaces
 from terrace.targets.kubernetes.cluster import Cluster
 from tests.components.recording import blueprint
+from tests.kubernetes.cli import by_cli, needed
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.world import World, steps
 
@@ -35,6 +36,8 @@ LOOSE = {
     "metadata": {"name": "loose"},
     "spec": {"containers": [{"name": "a", "image": "a"}]},
 }
+MORE = "    tracking: {workers: 2}\n    database: {connections: 50}\n"
+UPDATED = ("mlflow", "postgres", "postgres-files", "quota")
 # What somebody asks of the API (verb, resource, subresource) → who may.
 READERS = {
     "solution_architect",
@@ -86,18 +89,19 @@ def storage(plane: ControlPlane, world: World) -> Iterator[str]:
 
 @pytest.fixture
 def wanted(tmp_path: Path, world: World, storage: str) -> Blueprint:
-    return _blueprint(tmp_path, world, storage)
+    return blueprint_in(tmp_path, world.namespace, storage)
 
 
-def _blueprint(folder: Path, world: World, storage: str, more: str = "") -> Blueprint:
-    lines = f"    kubernetes: {{namespace: {world.namespace}, storage_class: {storage}, user_prefix: 'oidc:'}}\n"
+def blueprint_in(folder: Path, namespace: str, storage: str, more: str = "") -> Blueprint:
+    """The platform's blueprint, in a namespace; ``more`` is added to its spec."""
+    lines = f"    kubernetes: {{namespace: {namespace}, storage_class: {storage}, user_prefix: 'oidc:'}}\n"
     return blueprint(1, folder, target="kubernetes", edit=lambda text: text.replace(TEAM, PEOPLE) + lines + more)
 
 
 def test_every_pod_is_admitted_where_restricted_is_enforced(
     world: World, wanted: Blueprint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(namespace, "ENFORCED_FROM_TIER", 1)
+    monkeypatch.setattr(namespaces, "ENFORCED_FROM_TIER", 1)
     made = world.up(lambda: _build(wanted))
     assert set(steps(made).values()) == {"create"}
     labels = world.plane.request("GET", f"/api/v1/namespaces/{world.namespace}")["metadata"]["labels"]
@@ -124,10 +128,8 @@ def test_a_platforms_life(world: World, wanted: Blueprint, tmp_path: Path, stora
     assert steps(world.up(lambda: _build(wanted))) == {"mlflow": "update"}
     assert world.object("Deployment", "mlflow", APPS)["spec"]["replicas"] == 1
 
-    more = "    tracking: {workers: 2}\n    database: {connections: 50}\n"
-    changed = _blueprint(tmp_path, world, storage, more)
-    updated = ("mlflow", "postgres", "postgres-files", "quota")
-    assert steps(world.up(lambda: _build(changed))) == dict.fromkeys(updated, "update")
+    changed = blueprint_in(tmp_path, world.namespace, storage, MORE)
+    assert steps(world.up(lambda: _build(changed))) == dict.fromkeys(UPDATED, "update")
     assert world.object("Deployment", "mlflow", APPS)["status"]["updatedReplicas"] == 1
 
     assert "delete" in steps(world.destroy()).values()
@@ -138,6 +140,38 @@ def test_a_platforms_life(world: World, wanted: Blueprint, tmp_path: Path, stora
     again = world.up(lambda: _build(wanted))
     assert again.ok, again.errors
     _require_ready(world)
+
+
+@needed
+def test_the_cli_goes_on_where_the_embedded_engine_stopped_and_back(world: World, tmp_path: Path, storage: str) -> None:
+    wanted, changed = (_text(tmp_path, world, storage, more) for more in ("", MORE))
+
+    def is_settled(text: str, blueprint: Blueprint) -> None:
+        assert by_cli(world, text, "refresh", "--yes", "--skip-preview") == {}
+        assert by_cli(world, text, "preview") == {}
+        assert steps(world.refresh()) == {}
+        assert world.preview(lambda: _build(blueprint)).summary.keys() == {"same"}
+
+    first = blueprint_in(tmp_path, world.namespace, storage)
+    assert set(steps(world.up(lambda: _build(first))).values()) == {"create"}
+    is_settled(wanted, first)
+    assert by_cli(world, changed, "up", "--yes", "--skip-preview") == dict.fromkeys(UPDATED, "update")
+    is_settled(changed, blueprint_in(tmp_path, world.namespace, storage, MORE))
+    by_cli(world, changed, "destroy", "--yes", "--skip-preview")
+    assert set(by_cli(world, wanted, "up", "--yes", "--skip-preview").values()) == {"create"}
+    is_settled(wanted, first)
+    _require_ready(world)
+    assert world.destroy().ok
+
+
+def _text(folder: Path, world: World, storage: str, more: str) -> str:
+    """The text of the platform's program."""
+    return f"""\
+from pathlib import Path
+from terrace import platform
+from tests.kubernetes.test_platform import blueprint_in
+platform.build(blueprint_in(Path({str(folder)!r}), {world.namespace!r}, {storage!r}, {more!r}))
+"""
 
 
 def _require_ready(world: World) -> None:
@@ -151,7 +185,7 @@ def _require_ready(world: World) -> None:
 
 @pytest.mark.parametrize("whose", ["oidc:", ""])
 def test_a_role_may_do_what_its_right_says(world: World, tmp_path: Path, whose: str) -> None:
-    wanted = _blueprint(tmp_path, world, "none")
+    wanted = blueprint_in(tmp_path, world.namespace, "none")
 
     def program() -> None:
         Cluster(wanted, pulumi.ComponentResource("terrace:platform:Platform", "platform")).close({})

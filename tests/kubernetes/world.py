@@ -85,6 +85,12 @@ def steps(result: Result) -> dict[str, str]:
     }
 
 
+def decisions(result: Result) -> dict[str, str]:
+    """Whether each resource was updated or replaced. Raises if it failed."""
+    assert result.ok, result.errors
+    return {step.urn.rpartition("::")[2]: step.op for step in result.steps if step.op in ("update", "replace")}
+
+
 def messages(result: Result) -> str:
     """Why an operation failed."""
     assert not result.ok, result.summary
