@@ -67,6 +67,15 @@ class PulumiStack:
         """Remove everything that the state lists."""
         return self._operate(["destroy", *_CHANGING, *_flags(options)], on_event or _ignore)
 
+    def import_(self, *, on_event: OnEvent | None = None, options: Options = DEFAULTS) -> Result:
+        """Take what ``options.imports`` names, one thing, into the stack."""
+        (wanted,) = options.imports
+        flags = ["--generate-code=false", f"--protect={str(wanted.protect).lower()}"]
+        flags += [f"--parent=parent={wanted.parent}"] if wanted.parent else []
+        flags += [f"--provider=provider={wanted.provider}"] if wanted.provider else []
+        words = ["import", wanted.type, wanted.name, wanted.id, *flags, *_CHANGING]
+        return self._operate(words, on_event or _ignore)
+
     def cancel(self) -> None:
         """Take back the lock of an operation that died.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ COMMANDS = (
     "up",
     "refresh",
     "destroy",
+    "import",
     "backup",
     "restore",
     "status",
@@ -55,8 +57,9 @@ def application() -> typer.Typer:
     )
     app.callback()(_options)
     for name in COMMANDS:
-        module = importlib.import_module(f"terrace.cli.{name}")
-        command = getattr(module, name)
+        python_name = f"{name}_" if keyword.iskeyword(name) else name
+        module = importlib.import_module(f"terrace.cli.{python_name}")
+        command = getattr(module, python_name)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:

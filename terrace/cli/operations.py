@@ -43,6 +43,9 @@ class Stack(Protocol):
     def destroy(self, *, on_event: OnEvent | None = None, options: Options = ...) -> Result:
         """Remove everything."""
 
+    def import_(self, *, on_event: OnEvent | None = None, options: Options = ...) -> Result:
+        """Take what is there already into the state."""
+
     def cancel(self) -> object:
         """Take back the lock of an operation that died."""
 
@@ -82,7 +85,7 @@ class Session:
     def run(self, operation: str) -> Result:
         """Run one of the stack's operations, show its progress, and return its result."""
         with progress.watch(as_json=self.as_json, title=f"{operation} {self.env}") as show:
-            call: Callable[..., Result] = getattr(self.stack, operation)
+            call: Callable[..., Result] = getattr(self.stack, "import_" if operation == "import" else operation)
             result = call(on_event=show, options=self.options)
         if result.ok:
             named = (*self.options.targets, *self.options.replace)
@@ -94,7 +97,7 @@ class Session:
         from terrace.cli.audited import audited
 
         start = time.monotonic()
-        about = ", ".join(self.options.targets) or "platform"
+        about = ", ".join((*self.options.targets, *(each.id for each in self.options.imports))) or "platform"
         with audited(self, operation, about, send_first=operation == "destroy") as note:
             result = self.run(operation)
             note.detail = _detail(result)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terrace.engine.dynamic import PACKAGE as DYNAMIC
 from terrace.engine.errors import UnsupportedError
 from terrace.engine.state import PROVIDER_PREFIX, Resource
 from terrace.engine.values import from_wire
@@ -84,6 +86,24 @@ class Goal:
             modified=old.modified if old else "",
             source_position=self.source_position,
         )
+
+
+def default_provider(package: str, version: str, config: Mapping[str, Any]) -> Goal:
+    """The goal of a package's default provider, which has the package's part of the stack's configuration.
+
+    Args:
+        package: The package.
+        version: The version that the program asks for; empty for any.
+        config: The stack's configuration by full key, secrets marked.
+    """
+    prefix = f"{package}:"
+    inputs = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    if package == DYNAMIC:
+        inputs = dict(config)
+    if version:
+        inputs["version"] = version
+    suffix = "_" + version.replace(".", "_") if version else ""
+    return Goal(type=PROVIDER_PREFIX + package, name=f"default{suffix}", custom=True, inputs=inputs)
 
 
 def from_registration(request: Any, root: Path) -> Goal:

@@ -17,14 +17,13 @@ from pulumi.runtime.proto import resource_pb2
 from terrace.engine.action import Action
 from terrace.engine.builtin import PACKAGE as BUILTIN
 from terrace.engine.builtin import Builtin
-from terrace.engine.dynamic import PACKAGE as DYNAMIC
 from terrace.engine.errors import CancelledError, StepError, UnsupportedError, describe
 from terrace.engine.executor import Executor
-from terrace.engine.goal import Goal, from_read, from_registration
+from terrace.engine.goal import Goal, default_provider, from_read, from_registration
 from terrace.engine.planner import Planner
 from terrace.engine.report import Report
 from terrace.engine.snapshot import Snapshot
-from terrace.engine.state import PROVIDER_PREFIX, ROOT_TYPE, Resource, package_of
+from terrace.engine.state import ROOT_TYPE, Resource, package_of
 from terrace.engine.transforms import Transforms
 from terrace.engine.unsupported import Unsupported
 from terrace.engine.values import Unknown, contains, equal, from_wire, to_wire
@@ -271,18 +270,9 @@ class Monitor(Unsupported):
         with self._providing:
             key = (package, version)
             if key not in self._default_providers:
-                suffix = "_" + version.replace(".", "_") if version else ""
-                inputs = dict(self._config) if package == DYNAMIC else self._package_config(package)
-                if version:
-                    inputs["version"] = version
-                goal = Goal(type=PROVIDER_PREFIX + package, name=f"default{suffix}", custom=True, inputs=inputs)
-                resource = self._reach(goal).resource
+                resource = self._reach(default_provider(package, version, self._config)).resource
                 self._default_providers[key] = f"{resource.urn}::{resource.id}"
             return self._default_providers[key]
-
-    def _package_config(self, package: str) -> dict[str, Any]:
-        prefix = f"{package}:"
-        return {key.removeprefix(prefix): value for key, value in self._config.items() if key.startswith(prefix)}
 
     def refused(self, error: UnsupportedError) -> UnsupportedError:
         """Remember the first refusal, which ends the operation, and begin nothing any more."""

@@ -16,6 +16,7 @@ from terrace.engine.dynamic import DynamicProviders
 from terrace.engine.errors import CancelledError, StepError
 from terrace.engine.executor import Executor
 from terrace.engine.git import commit_of
+from terrace.engine.importing import Importer
 from terrace.engine.journal import Journal
 from terrace.engine.kubernetes import PACKAGE as KUBERNETES
 from terrace.engine.kubernetes import Kubernetes
@@ -92,7 +93,7 @@ class Pass:
             **setting.packages,
         }
         self._providers = Providers(packages, deployment.resources)
-        names = Names(run.stack, run.project, deployment.resources)
+        self._names = names = Names(run.stack, run.project, deployment.resources)
         self._planner = Planner(
             deployment.resources,
             names,
@@ -113,8 +114,6 @@ class Pass:
     def update(self) -> None:
         """Run the program, and delete what it doesn't want any more."""
         run = self._run
-        config = {key: Secret(value) if key in run.secret_keys else value for key, value in run.config.items()}
-        self._report.hide(config)
         monitor = Monitor(
             self._planner,
             self._executor,
@@ -122,7 +121,7 @@ class Pass:
             self._report,
             self._builtin,
             root=run.root,
-            config=config,
+            config=self._config(),
             preview=self._preview,
             continue_on_error=self._setting.options.continue_on_error,
         )
@@ -157,6 +156,21 @@ class Pass:
         self.snapshot.tidy()
         self._interruptible(lambda: self._run_all(actions))
 
+    def take_in(self) -> None:
+        """Import what the options name."""
+        packages = deployable(self._setting.packages)
+        importer = Importer(self._run, self._config(), self._resources, self._names, self._executor, packages)
+
+        def body() -> None:
+            try:
+                actions = importer.actions(self._setting.options.imports)
+            except StepError as error:
+                self._report.say("error", "", self._report.fail("", str(error)))
+            else:
+                self._run_all(actions)
+
+        self._interruptible(body)
+
     def tell_obstacles(self, *, fatal: bool) -> None:
         """Tell why what was planned can't be carried out now; as errors if it was to be."""
         for text in self._providers.obstacles():
@@ -177,6 +191,13 @@ class Pass:
             errors=errors,
             interrupted=self.interrupted,
         )
+
+    def _config(self) -> dict[str, Any]:
+        """The stack's configuration, secrets marked and from now on hidden."""
+        run = self._run
+        config = {key: Secret(value) if key in run.secret_keys else value for key, value in run.config.items()}
+        self._report.hide(config)
+        return config
 
     def _run_program(self, monitor: Monitor) -> bool:
         """Returns whether the program came to its end."""
@@ -249,7 +270,7 @@ def describe(update: str, result: Result, start: float, end: float, root: Path) 
     """A history entry; it names the commit of the project in ``root``."""
     commit, title = commit_of(root)
     return {
-        "kind": update,
+        "kind": "resource-import" if update == "import" else update,
         "startTime": int(start),
         "message": title,
         "environment": {"exec.kind": "terrace", **commit},

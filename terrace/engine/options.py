@@ -10,6 +10,27 @@ PARALLEL = 16
 
 
 @dataclass(frozen=True)
+class Import:
+    """Something that is there already, and that a stack is to know.
+
+    Attributes:
+        type: Its type, as in its URN.
+        name: The logical name that it gets.
+        id: What its provider knows it by.
+        parent: The URN of its parent; empty for the stack.
+        provider: The URN of its provider; empty for the package's default.
+        protect: Whether it is protected from being deleted.
+    """
+
+    type: str
+    name: str
+    id: str
+    parent: str = ""
+    provider: str = ""
+    protect: bool = True
+
+
+@dataclass(frozen=True)
 class Options:
     """The options of one operation.
 
@@ -22,6 +43,7 @@ class Options:
         targets: The URNs of what to work on; everything else stays as it is. Empty means everything.
         target_dependents: Work on what depends on the targets too.
         replace: The URNs of what to replace even though nothing changed.
+        imports: What an import takes into the stack.
     """
 
     parallel: int = PARALLEL
@@ -30,6 +52,7 @@ class Options:
     targets: tuple[str, ...] = ()
     target_dependents: bool = False
     replace: tuple[str, ...] = ()
+    imports: tuple[Import, ...] = ()
 
 
 class Urns:

@@ -46,9 +46,8 @@ class Stack:
             the plan.
 
     Every operation takes ``on_event`` (told what happens, while it happens) and ``options``, and returns a `Result`. It
-    raises a `terrace.errors.TerraceError` only when nothing was begun: the state or its journal can't be read, the
-    passphrase is wrong, another operation holds the stack, or the program asks for something that the embedded engine
-    can't do.
+    raises a `terrace.errors.TerraceError` only when nothing was begun: the state can't be read, the passphrase is
+    wrong, another operation holds the stack, or something is asked for that the embedded engine can't do.
     """
 
     def __init__(
@@ -96,6 +95,10 @@ class Stack:
         return self._isolated(
             lambda: self._change("refresh", on_event, dataclasses.replace(options, continue_on_error=True))
         )
+
+    def import_(self, *, on_event: OnEvent | None = None, options: Options = _DEFAULTS) -> Result:
+        """Take what ``options.imports`` names into the stack, as it is. The program isn't run."""
+        return self._isolated(lambda: self._change("import", on_event, options))
 
     def cancel(self) -> list[Holder]:
         """Remove the locks of operations that surely don't run any more; returns whose they were."""
@@ -291,5 +294,7 @@ def _carry_out(work: Pass, kind: str) -> None:
         work.update()
     elif kind == "destroy":
         work.destroy()
+    elif kind == "import":
+        work.take_in()
     else:
         work.refresh()

@@ -168,8 +168,9 @@ class Steps:
     def _imported(self, new: Resource) -> tuple[str, dict[str, Any], dict[str, Any]]:
         if self._preview and not self._providers.handles(new.type):
             return new.import_id, new.inputs, dict(new.inputs)
-        found = self._providers.read(dataclasses.replace(new, id=new.import_id, inputs={}, outputs={}))
-        _require(found, new.import_id, new.urn)
+        wanted = new.import_id or new.id
+        found = self._providers.read(dataclasses.replace(new, id=wanted, inputs={}, outputs={}))
+        _require(found, wanted, new.urn)
         if found.inputs is None:
             raise StepError("its provider can't import", where=new.urn)
         return found.id, found.inputs, found.outputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from terrace.engine import Diagnostic, Event, Options, Project, ResourceState, Result, Stack
+from terrace.engine.options import Import
 from tests.kubernetes.control_plane import ControlPlane
 
 Program = Callable[[], None]
@@ -41,6 +43,15 @@ class World:
 
     def refresh(self) -> Result:
         return self._stack(None).refresh(on_event=self._hear)
+
+    def take_in(self, *imports: Import) -> Result:
+        return self._stack(None).import_(on_event=self._hear, options=Options(imports=imports))
+
+    def history(self) -> dict[str, Any]:
+        """What the stack's history says of the last operation."""
+        newest = max((self.root / ".pulumi/history/kube/dev").glob("*.history.json"))
+        entry: dict[str, Any] = json.loads(newest.read_text(encoding="utf-8"))
+        return entry
 
     def destroy(self) -> Result:
         return self._stack(None).destroy(on_event=self._hear)

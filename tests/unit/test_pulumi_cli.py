@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from terrace.engine.model import Diagnostic, Event, OutputsReady, StepDone, StepFailed, StepStarted
+from terrace.engine.options import Import, Options
 from terrace.engine.passphrase import Passphrase
 from terrace.engine.project import Project
 from terrace.errors import InputError, OperationError
@@ -106,6 +107,22 @@ def test_an_operations_events_become_steps_and_outputs(world: World) -> None:
     assert property_change.old == "[secret]"
     assert [type(event) for event in told] == [StepStarted, Diagnostic, StepDone, OutputsReady, StepDone]
     assert world.calls()[-1] == ["up", "--yes", "--skip-preview", "--json", "--color", "never", "--stack", "dev"]
+
+
+def test_the_cli_imports_one_thing_and_writes_no_program(world: World) -> None:
+    world.play(ls=LISTED, up=lines())
+    wanted = Import("kubernetes:core/v1:ConfigMap", "mine", "ml/settings", STACK, PROVIDER, protect=False)
+    assert world.stack.import_(options=Options(imports=(wanted,))).ok
+    words = world.calls()[-1]
+    assert words[:4] == ["import", wanted.type, wanted.name, wanted.id]
+    assert words[4:-5] == [
+        "--generate-code=false",
+        "--protect=false",
+        f"--parent=parent={STACK}",
+        f"--provider=provider={PROVIDER}",
+        "--yes",
+        "--skip-preview",
+    ]
 
 
 def test_a_preview_tells_what_is_planned(world: World) -> None:
