@@ -29,9 +29,11 @@ def settings(world: World) -> Import:
     return Import(CONFIG_MAP, "mine", f"{world.namespace}/settings")
 
 
-def _wanting(world: World, data: dict[str, str], **options: object) -> Callable[[], None]:
+def _wanting(
+    world: World, data: dict[str, str], labels: dict[str, str] | None = None, **options: object
+) -> Callable[[], None]:
     def program() -> None:
-        metadata = {"name": "settings", "namespace": world.namespace}
+        metadata = {"name": "settings", "namespace": world.namespace, "labels": labels}
         ConfigMap("mine", metadata=metadata, data=data, opts=pulumi.ResourceOptions(**options))
 
     return program
@@ -47,8 +49,8 @@ def test_a_program_goes_on_with_what_was_imported(world: World, settings: Import
 
     assert steps(world.preview(_wanting(world, {"a": "1"}, protect=True))) == {}
     assert "it is protected" in messages(world.up(lambda: None))
-    assert steps(world.up(_wanting(world, {"a": "2"}))) == {"mine": "update"}
-    assert world.object("ConfigMap", "settings")["data"] == {"a": "2"}
+    assert steps(world.up(_wanting(world, {"a": "1"}, labels={"owner": "program"}))) == {"mine": "update"}
+    assert world.object("ConfigMap", "settings")["metadata"]["labels"] == {"owner": "program"}
     assert world.destroy().ok
     assert world.object("ConfigMap", "settings") is None
 
