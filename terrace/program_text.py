@@ -24,9 +24,8 @@ def program_text(resource: ResourceState) -> str:
         return ""
     arguments = {part: value for part, value in resource.inputs.items() if part not in ("apiVersion", "kind")}
     lines = [f"    {_snake(part)}={_value(part, value, resource)}," for part, value in arguments.items()]
-    options = f"protect={resource.protect}" if resource.protect else ""
-    if options:
-        lines.append(f"    opts=pulumi.ResourceOptions({options}),")
+    if resource.protect:
+        lines.append("    opts=pulumi.ResourceOptions(protect=True),")
     name = resource.urn.rpartition("::")[2]
     what = f"pulumi_kubernetes.{found['group']}.{found['version']}.{found['kind']}"
     return "\n".join([f"{what}(", f"    {name!r},", *lines, ")"])
