@@ -17,6 +17,8 @@ from typing import Any
 import pulumi
 from pulumi import dynamic
 
+from terrace.whole import whole
+
 ANSIBLE = Path(__file__).parents[1] / "ansible"
 SHARED_ROLES = ("manifest", "service")  # used by the tasks of other roles
 DELETE_DATA = "TERRACE_DELETE_DATA"
@@ -118,12 +120,13 @@ def _inputs(
     host: str, environment: str, role: str, instance: str, variables: Mapping[str, Any]
 ) -> dict[str, pulumi.Input[Any]]:
     """Return a resource's inputs. Variables travel as text: engines turn numbers into floats and drop nulls."""
+    known = whole(variables, secret=True).apply(lambda values: json.dumps(values, sort_keys=True))
     return {
         "host": host,
         "environment": environment,
         "role": role,
         "instance": instance,
-        "variables": pulumi.Output.secret(pulumi.Output.json_dumps(dict(variables), sort_keys=True)),
+        "variables": known,
         "content": content_digest(role),
         "drifted": False,
     }

@@ -17,6 +17,7 @@ from terrace.facts import project_facts
 from terrace.host_ansible import literal
 from terrace.targets.base import Service, Targets
 from terrace.targets.host import HostTarget
+from terrace.whole import whole
 
 if TYPE_CHECKING:
     from terrace.catalog import Catalog
@@ -110,17 +111,16 @@ class Hosts(Targets):
 
     def exports(self) -> Mapping[str, pulumi.Input[Any]]:
         """Return the inventory, a secret; where there are other machines, also how they are reached and are trusted."""
-        shown: dict[str, pulumi.Input[Any]] = {"inventory": pulumi.Output.secret(self.inventory())}
+        shown: dict[str, pulumi.Input[Any]] = {"inventory": self.inventory()}
         if self.are_elsewhere:
             shown["hosts"] = [host.document() for host in self.blueprint.hosts]
             shown["certificate"] = self.authority.certificate
         return shown
 
     def inventory(self) -> pulumi.Output[Any]:
-        """Return what ``ansible-playbook playbooks/site.yml`` needs to do the same without Pulumi."""
+        """Return what ``ansible-playbook playbooks/site.yml`` needs to do the same without Pulumi, a secret."""
         targets = list(self._targets.values())
-        roles: pulumi.Output[list[list[dict[str, Any]]]] = pulumi.Output.all(*(target.roles for target in targets))
-        return roles.apply(
+        return whole([target.roles for target in targets], secret=True).apply(
             lambda known: {
                 "all": {
                     "hosts": {

@@ -17,6 +17,8 @@ from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.keeper import ACCOUNT, Keeper, keeper
 from tests.host.machine import processes, wait_for
 
+pytestmark = pytest.mark.drill
+
 USER = f"terrace-{ENVIRONMENT}-backup"
 SSH = Path(f"/etc/terrace/{ENVIRONMENT}/backup/ssh")
 LOGS = Path(f"/var/log/terrace/{ENVIRONMENT}")

@@ -15,6 +15,8 @@ from tests.host.certificates import expire
 from tests.host.conftest import ENVIRONMENT, Platform
 from tests.host.machine import wait_for
 
+pytestmark = pytest.mark.drill
+
 SAID = f"its certificate has expired, and is refused; renew it: terrace up {ENVIRONMENT}"
 # What asks the platform through its gateway.
 ASKING = (

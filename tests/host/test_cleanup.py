@@ -22,6 +22,8 @@ from tests.host.databases import sql
 from tests.host.machine import wait_for
 from tests.host.people import Client
 
+pytestmark = pytest.mark.drill
+
 DATA = Path(f"/var/lib/terrace/{ENVIRONMENT}")
 RECORDS = DATA / "mlflow" / "cleanup"
 STORE = DATA / "artifacts" / "mlflow"

@@ -18,6 +18,8 @@ from tests.host.conftest import ENVIRONMENT
 from tests.host.machine import wait_for
 from tests.host.registry import Registry
 
+pytestmark = pytest.mark.drill
+
 DISK_MB, PIECE = 16, b"w" * 2**20
 
 

@@ -16,6 +16,8 @@ import pytest
 from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform, make_project
 from tests.host.machine import folders, listeners, processes, program_pids, supervisor_status, users, wait_for
 
+pytestmark = pytest.mark.drill
+
 FREE_PORT = 45990
 STARTED = re.compile(r"start +update +pipelines/airflow-service")
 

@@ -13,6 +13,8 @@ import pytest
 from tests.host import baseline
 from tests.host.overlay import ROOT, Machine, machine
 
+pytestmark = pytest.mark.drill
+
 ENVIRONMENT = "own"
 SITE = "ansible/playbooks/site.yml"
 PACKAGES = ("openssh-server", "sudo", "chrony", "containerd", "unattended-upgrades", "kmod")

@@ -17,6 +17,8 @@ import pytest
 
 from tests.host.conftest import ENVIRONMENT, ROOT
 
+pytestmark = pytest.mark.drill
+
 NAME = f"terrace-packages-of-{ENVIRONMENT}"
 SOURCES = Path(f"/etc/apt/sources.list.d/{NAME}.list")
 SERVER, LIBRARY = f"{NAME}-server", f"{NAME}-library"

@@ -37,6 +37,7 @@ from tests.host.fleet import (
 from tests.host.machine import wait_for
 from tests.host.machines import Machine, machines
 
+pytestmark = pytest.mark.drill
 STRANGER = "games"  # an account that Debian has
 RECOVERY_SECONDS = 30 * 60  # docs/hosts.md states it
 
@@ -296,5 +297,4 @@ def test_no_key_and_no_password_stands_in_the_inventory_or_the_outputs(fleet: Fl
     assert "PRIVATE KEY" not in plain
     hosts = fleet.project.outputs()["inventory"]["all"]["hosts"]
     assert set(hosts) == {DATA, FRONT}
-    for variables in hosts.values():
-        assert [name for name in variables if "pass" in name] == []
+    assert [name for variables in hosts.values() for name in variables if "pass" in name] == []

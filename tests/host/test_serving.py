@@ -171,6 +171,7 @@ def test_the_database_of_predictions_gives_each_role_no_more_than_it_needs(outpu
     assert "permission denied" in reader.run("SELECT expire()").stderr
 
 
+@pytest.mark.drill
 def test_nothing_answered_is_lost_while_the_database_is_away_and_programs_are_killed(
     served: Served, outputs: dict[str, Any]
 ) -> None:
@@ -213,6 +214,7 @@ def clock(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made
 
 
+@pytest.mark.drill
 def test_a_clock_that_jumps_ahead_and_back_loses_nothing(
     served: Served, outputs: dict[str, Any], clock: Clock, tmp_path: Path
 ) -> None:
@@ -246,6 +248,7 @@ def test_a_clock_that_jumps_ahead_and_back_loses_nothing(
     wait_for(lambda: platform.terrace("status", ENVIRONMENT, check=False).returncode == 0, 60)
 
 
+@pytest.mark.drill
 def test_a_power_cut_in_a_run_a_deployment_a_backup_and_an_up_loses_nothing(
     served: Served, slow: PipelineClient, outputs: dict[str, Any]
 ) -> None:

@@ -25,6 +25,8 @@ from tests.host.pipelines import (
 )
 from tests.host.releases import earlier, installed, pinned
 
+pytestmark = pytest.mark.drill
+
 SMALL = f"{ENVIRONMENT}-t1"
 SHIFT = PORT_SHIFT + 500
 # What tier 1 has not.

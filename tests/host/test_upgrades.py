@@ -25,6 +25,8 @@ from tests.host.machine import wait_for
 from tests.host.power import begin, cut
 from tests.host.releases import earlier, installed, pinned
 
+pytestmark = pytest.mark.drill
+
 SMALL = f"{ENVIRONMENT}-up"
 SHIFT = PORT_SHIFT + 700
 SLOTS = (
