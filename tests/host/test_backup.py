@@ -75,6 +75,7 @@ def test_old_backups_make_room(platform: Platform, outputs: dict[str, Any]) -> N
     assert metric(outputs, "last_run_succeeded") == 1
 
 
+@pytest.mark.drill
 def test_a_place_that_is_gone_is_told_and_alerts(platform: Platform, outputs: dict[str, Any], place: Path) -> None:
     away = place.with_name(f"{place.name}-away")
     last = metric(outputs, "last_success_timestamp_seconds")
@@ -95,6 +96,7 @@ def test_a_place_that_is_gone_is_told_and_alerts(platform: Platform, outputs: di
     assert metric(outputs, "last_run_succeeded") == 1
 
 
+@pytest.mark.drill
 def test_a_wrong_password_is_refused_with_everything_running(platform: Platform, place: Path) -> None:
     before = {(process.pid, process.user) for process in processes(ENVIRONMENT)}
     refused = platform.terrace(
@@ -131,6 +133,7 @@ def _agents() -> list[Process]:
     return [process for process, command in commands.items() if "serve" not in command]
 
 
+@pytest.mark.drill
 def test_the_backup_after_one_that_was_killed_is_whole(
     platform: Platform, outputs: dict[str, Any], much_data: Path
 ) -> None:
