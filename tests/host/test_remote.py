@@ -293,8 +293,7 @@ def test_a_lost_host_without_databases_is_back_and_the_others_stay(fleet: Fleet)
 
 
 def test_no_key_and_no_password_stands_in_the_inventory_or_the_outputs(fleet: Fleet) -> None:
-    plain = json.dumps(fleet.project.json("output", ENVIRONMENT))
-    assert "PRIVATE KEY" not in plain
+    assert "PRIVATE KEY" not in json.dumps(fleet.project.json("output", ENVIRONMENT))
     hosts = fleet.project.outputs()["inventory"]["all"]["hosts"]
     assert set(hosts) == {DATA, FRONT}
     assert [name for variables in hosts.values() for name in variables if "pass" in name] == []
