@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-builtin-rules
 
 export UV_PYTHON_DOWNLOADS ?= never
-# Where Python may keep what it has compiled, Terrace and Ansible start in half the time.
+# Python may keep what it has compiled: otherwise each start of Terrace and Ansible compiles it anew.
 unexport PYTHONDONTWRITEBYTECODE
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 RUN := $(UV) run --frozen --no-sync
@@ -29,7 +29,7 @@ test: check ## Check everything, then run the tests, those on a live platform to
 fast: $(READY) ## Run the tests that need no platform
 	$(RUN) pytest $(FAST)
 
-drills: $(READY) ## Run the tests that take platforms and machines apart, about two hours
+drills: $(READY) ## Run the tests that take platforms and machines apart
 	$(RUN) pytest tests/host -m drill
 
 cluster-tests: $(READY) ## Run the tests on a control plane of Kubernetes and a registry, which they build

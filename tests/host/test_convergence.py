@@ -1,4 +1,4 @@
-"""A second run changes nothing, a preview changes nothing, and what has drifted is brought back."""
+"""A second run changes nothing, check mode changes nothing, and what has drifted is brought back."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.host.conftest import ENVIRONMENT, ROOT, Platform
 from tests.host.machine import program_pids
 
 
-def _playbook(inventory: Path) -> str:
+def _playbook(inventory: Path, *options: str) -> str:
     """Run the site's playbook and return its recap of changes and failures."""
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "playbooks/site.yml"],
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, "playbooks/site.yml", *options],
         cwd=ROOT / "ansible",
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible" / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
@@ -52,6 +52,11 @@ def test_nothing_is_to_do_after_up(platform: Platform) -> None:
 
 def test_the_playbook_alone_converges_without_a_change(inventory: Path) -> None:
     assert _playbook(inventory) == "changed=0 unreachable=0 failed=0"
+
+
+@pytest.mark.drill
+def test_check_mode_finds_nothing_to_do(inventory: Path) -> None:
+    assert _playbook(inventory, "--check") == "changed=0 unreachable=0 failed=0"
 
 
 def test_a_preview_tells_what_would_change_and_changes_nothing(platform: Platform) -> None:

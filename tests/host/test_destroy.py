@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, Platform
@@ -35,7 +34,6 @@ def _experiments(outputs: dict[str, Any]) -> set[str]:
     return {experiment["name"] for experiment in answer.json()["experiments"]}
 
 
-@pytest.mark.drill
 def test_destroy_keeps_the_data_and_up_finds_it_again(platform: Platform) -> None:
     before = _experiments(platform.outputs())
     ports = set(listeners(ENVIRONMENT))

@@ -12,11 +12,11 @@ import pytest
 from terrace.whole import whole
 
 
-def resolved(make: Callable[[], Any]) -> tuple[Any, bool]:
+def resolved(make: Callable[[], Any], *, secret: bool = False) -> tuple[Any, bool]:
     """Return what the whole of ``make()`` holds, and whether that is secret."""
 
     async def both() -> tuple[Any, bool]:
-        output = whole(make())
+        output = whole(make(), secret=secret)
         return await output.future(), await output.is_secret()
 
     return asyncio.run(both())
@@ -53,8 +53,4 @@ def test_what_is_not_known_yet_leaves_the_whole_unknown() -> None:
 
 
 def test_it_is_secret_where_that_is_asked_for() -> None:
-    async def both() -> tuple[Any, bool]:
-        output = whole({"open": 1}, secret=True)
-        return await output.future(), await output.is_secret()
-
-    assert asyncio.run(both()) == ({"open": 1}, True)
+    assert resolved(lambda: {"open": 1}, secret=True) == ({"open": 1}, True)
