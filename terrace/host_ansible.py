@@ -250,6 +250,7 @@ def _environment() -> dict[str, str]:
     """Return what Ansible runs with: its own configuration, and programs of this Python environment first."""
     return {
         "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(ANSIBLE / "callback_plugins"),  # ansible-runner's own come in their stead
         "ANSIBLE_HOST_KEY_CHECKING": "True",  # ansible-runner would have ssh take any host's key
         "ANSIBLE_SSH_ARGS": "",  # Ansible's own options would come before those of ssh's configuration
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))),

@@ -16,6 +16,7 @@ description:
   - Adds to the entry; nothing that an earlier run noted is forgotten before M(terrace_remove) has removed it.
   - Data that the entry lists, that is there, and that is not to be made any more is refused. Terrace moves no data, and
     leaves none behind that nobody knows of.
+  - Returns C(systemd), whether it runs the host. What keeps something running asks that, and a task more takes longer.
 options:
   environment: {description: The environment., type: str, required: true}
   entry: {description: Name of the entry., type: str, required: true}
@@ -24,12 +25,18 @@ options:
       (C(unsaved)); and whether a restore leaves the data that is there (C(grows))."
     type: dict
     required: true
+  unmark:
+    description: Whether the mark goes that says that the role has converged. Without it, the next run converges it
+      again, whatever the state says of it.
+    type: bool
+    required: true
 author: [Terrace]
 """
 
 KINDS = ("programs", "users", "paths", "data")
 RARE = ("tables",)
 MANIFESTS = Path("/etc/terrace")
+SYSTEMD = Path("/run/systemd/system")
 
 
 def _left_behind(old: dict, made: dict) -> list[str]:
@@ -53,6 +60,7 @@ def main() -> None:
             "environment": {"type": "str", "required": True},
             "entry": {"type": "str", "required": True},
             "made": {"type": "dict", "required": True},
+            "unmark": {"type": "bool", "required": True},
         },
         supports_check_mode=True,
     )
@@ -72,7 +80,9 @@ def main() -> None:
     changed = noted != old
     if changed and not module.check_mode:
         _write(file, json.dumps(noted, indent=4) + "\n")
-    module.exit_json(changed=changed)
+    if module.params["unmark"] and not module.check_mode:
+        file.with_suffix(".converged").unlink(missing_ok=True)
+    module.exit_json(changed=changed, systemd=SYSTEMD.is_dir())
 
 
 if __name__ == "__main__":

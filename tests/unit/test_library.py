@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from xmlrpc.client import Fault
 
 import pytest
 
 LIBRARY = Path(__file__).parents[2] / "ansible" / "library"
 
 
-def _module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, LIBRARY / f"{name}.py")
+def _module(name: str, folder: Path = LIBRARY) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -104,3 +106,94 @@ def test_the_last_environment_to_go_brings_back_what_the_machine_had(machine: An
     assert machine.found() == ("1", "600"), "the other one wants it still"
     leave("b" if first == "a" else "a")
     assert machine.found() == ("0", "644")
+
+
+class _Supervisor:
+    """Plays supervisor's remote calls; the tests on the live platform have the real one."""
+
+    def __init__(self, states: dict[str, str], changed: tuple[str, ...] = (), added: tuple[str, ...] = ()) -> None:
+        self.states, self.changed, self.added, self.calls = states, changed, added, []
+
+    def reloadConfig(self) -> list[list[list[str]]]:  # noqa: N802 - supervisor's own name
+        return [[list(self.added), list(self.changed), []]]
+
+    def getProcessInfo(self, program: str) -> dict[str, str]:  # noqa: N802
+        return {"statename": self.states[program]}
+
+    def stopProcess(self, program: str) -> None:  # noqa: N802
+        self.calls.append(f"stop {program}")
+        if self.states[program] != "BACKOFF":
+            raise Fault(70, f"NOT_RUNNING: {program}")
+
+    def startProcess(self, program: str) -> None:  # noqa: N802
+        self.calls.append(f"start {program}")
+        if fault := {"BROKEN": Fault(50, f"SPAWN_ERROR: {program}"), "BACK": Fault(60, "ALREADY_STARTED")}.get(
+            self.states[program]
+        ):
+            raise fault
+        self.states[program] = "RUNNING"
+
+    def __getattr__(self, name: str) -> Any:
+        def act(program: str) -> None:
+            self.calls.append(f"{name} {program}")
+            self.states[program] = "STARTING"
+
+        return act
+
+
+def test_a_supervisor_takes_over_what_is_new_or_changed_of_one_service_only() -> None:
+    played = _Supervisor({"a": "RUNNING", "b": "STOPPED"}, changed=("a", "another"), added=("b", "other"))
+    assert _module("terrace_supervisor")._run(played, ["a", "b"])
+    assert played.calls == ["stopProcessGroup a", "removeProcessGroup a", "addProcessGroup a", "addProcessGroup b"]
+
+
+def test_what_runs_is_left_alone_and_what_does_not_is_started() -> None:
+    run = _module("terrace_supervisor")._run
+    assert not run(_Supervisor({"a": "RUNNING", "b": "STARTING"}), ["a", "b"])
+    played = _Supervisor({"a": "BACKOFF", "b": "EXITED", "c": "BACK", "other": "STOPPED"})
+    assert run(played, ["a", "b", "c"])
+    assert played.calls == ["stop a", "start a", "stop b", "start b", "stop c", "start c"]
+    with pytest.raises(Fault, match="SPAWN_ERROR"):
+        run(_Supervisor({"a": "BROKEN"}), ["a"])
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_packed_modules_are_kept_where_the_python_environment_lets_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, possible: bool
+) -> None:
+    plugin = _module("kept_modules", LIBRARY.parent / "callback_plugins")
+    prefix = tmp_path / "prefix"
+    if not possible:
+        prefix.write_text("no folder")
+    monkeypatch.setattr(plugin.sys, "prefix", str(prefix))
+    monkeypatch.setattr(plugin.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    plugin.CallbackModule()
+    link = tmp_path / plugin.ANSIBLES_FOLDER
+    assert link.is_symlink() == possible
+    if possible:
+        assert link.stat().st_mode & 0o777 == 0o700
+        assert link.resolve().parent == prefix / "cache"
+
+
+def test_ansible_takes_a_module_that_an_earlier_run_packed(tmp_path: Path) -> None:
+    """It names the folder as we expect, and reads from it."""
+    playbook, temporary = tmp_path / "play.yml", tmp_path / "temporary"
+    playbook.write_text("[{hosts: all, gather_facts: false, tasks: [{ansible.builtin.ping: {}}]}]")
+    kept = Path(sys.prefix, "cache")
+
+    def packed() -> dict[Path, int]:
+        return {file: file.stat().st_mtime_ns for file in kept.glob("*/ansible.modules.ping-*-none")}
+
+    def run() -> None:
+        environment = {"ANSIBLE_CONFIG": str(LIBRARY.parent / "ansible.cfg"), "ANSIBLE_LOCAL_TEMP": str(temporary)}
+        command = [Path(sys.executable).with_name("ansible-playbook"), playbook, "-i", "here,", "-c", "local"]
+        subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, timeout=120)
+
+    for file in packed():
+        file.unlink()
+    run()
+    first = packed()
+    assert len(first) == 1
+    run()
+    assert packed() == first
+    assert list(temporary.iterdir()) == []

@@ -1,0 +1,46 @@
+"""Ansible callback: keeps the modules that Ansible has packed for its hosts, for the next run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from ansible.plugins.callback import CallbackBase
+from ansible.release import __version__
+
+from ansible import constants
+
+DOCUMENTATION = r"""
+name: kept_modules
+type: aggregate
+short_description: Keep packed modules for the next run
+description:
+  - Ansible finds out anew in every run what each of its modules imports, which takes longer than most of them work.
+  - With this, its folder of packed modules stands in the Python environment that Ansible itself stands in, so that
+    nobody can change the ones who couldn't change the other. Where that isn't possible, Ansible packs them as ever.
+author: [Terrace]
+"""
+
+LIBRARY = Path(__file__).parents[1] / "library"
+ANSIBLES_FOLDER = "ansiballz_cache"  # in the folder of one run; Ansible locks what it packs there
+
+
+class CallbackModule(CallbackBase):
+    """Puts a link to the kept modules where Ansible would pack them."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "kept_modules"
+
+    def __init__(self) -> None:
+        """Make the folder, of this Ansible and these modules of our own, and the link to it."""
+        super().__init__()
+        own = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(LIBRARY.glob("*.py")))).hexdigest()
+        kept = Path(sys.prefix, "cache", f"ansible-{__version__}-{own[:16]}")
+        with contextlib.suppress(OSError):
+            kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if os.access(kept, os.R_OK | os.W_OK | os.X_OK):
+                Path(constants.DEFAULT_LOCAL_TMP, ANSIBLES_FOLDER).symlink_to(kept)
