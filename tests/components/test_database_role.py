@@ -23,7 +23,7 @@ PLAYBOOK = [
 ]
 NOTE = """#!/usr/bin/python3
 from ansible.module_utils.basic import AnsibleModule
-AnsibleModule({name: {"type": "raw"} for name in ("environment", "entry", "made")}).exit_json(changed=False)
+AnsibleModule({name: {"type": "raw"} for name in ("environment", "entry", "made", "unmark")}).exit_json(changed=False)
 """
 SETPRIV = """#!/bin/sh
 while case "$1" in --*) true;; *) false;; esac; do shift; done
