@@ -14,6 +14,7 @@ COMMANDS = (
     "new",
     "check",
     "preview",
+    "render",
     "up",
     "refresh",
     "destroy",

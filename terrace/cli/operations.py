@@ -15,7 +15,16 @@ import typer
 
 from terrace.cli import progress, results
 from terrace.cli.errors import FAILED, stopped_code
-from terrace.cli.options import COMPONENTS, HOSTS, EngineName, is_urn, project_root, require_known, urn_pattern
+from terrace.cli.options import (
+    COMPONENTS,
+    HOSTS,
+    EngineName,
+    is_urn,
+    project_root,
+    require_known,
+    target_patterns,
+    urn_pattern,
+)
 from terrace.engine.model import OnEvent, Result
 from terrace.engine.options import PARALLEL, Options
 from terrace.errors import InputError
@@ -188,7 +197,7 @@ def engine_options(
 
     ``with_components`` has the components that targets are in, and their hosts, made too, unless the user names URNs.
     """
-    targets = list(map(urn_pattern, target or ()))
+    targets = [pattern for each in target or () for pattern in target_patterns(each)]
     if with_components and not target_dependents and not all(map(is_urn, target or ())):
         targets += (COMPONENTS, HOSTS)
     return Options(

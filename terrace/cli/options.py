@@ -46,7 +46,8 @@ Target = Annotated[
         "--target",
         "-t",
         metavar="RESOURCE",
-        help="Work on this alone: a slot (tracking), a resource (tracking/mlflow-service), or a URN; can be repeated.",
+        help="Work on this alone: a slot (tracking), a resource (tracking/mlflow-service), a URN, or `secrets`, "
+        "what is generated with a cluster's objects that hold it; can be repeated.",
         show_default=False,
     ),
 ]
@@ -79,6 +80,18 @@ _ANY_STACK = "urn:pulumi:*::*::"
 COMPONENTS = f"{_ANY_STACK}**terrace:*:*::*"
 # Hosts: they refuse what can't go back, and save what is changed for good, before anything on them is touched.
 HOSTS = f"{_ANY_STACK}**pulumi-python:dynamic/terrace:Host::*"
+# What is generated, the cluster's objects that hold it, which no rendering has, and the namespace that they are in.
+SECRETS = tuple(
+    f"{_ANY_STACK}**{kind}"
+    for kind in (
+        "pulumi-python:dynamic/terrace:CertificateAuthority::*",
+        "pulumi-python:dynamic/terrace:Password::*",
+        "pulumi-python:dynamic/terrace:SshKey::*",
+        "kubernetes:core/v1:Namespace::*",
+        "kubernetes:core/v1:ConfigMap::authority-certificate",
+        "kubernetes:core/v1:Secret::*",
+    )
+)
 
 
 def is_urn(resource: str) -> bool:
@@ -95,6 +108,11 @@ def urn_pattern(resource: str) -> str:
     return f"{_ANY_STACK}{types}::{name or '**'}"
 
 
+def target_patterns(resource: str) -> tuple[str, ...]:
+    """Return the patterns of what a user names to work on: `secrets`, or one thing as ``urn_pattern`` has it."""
+    return SECRETS if resource == "secrets" else (urn_pattern(resource),)
+
+
 def require_known(patterns: Iterable[str], urns: Collection[str]) -> None:
     """Check that a user's words for resources mean something.
 
@@ -105,7 +123,7 @@ def require_known(patterns: Iterable[str], urns: Collection[str]) -> None:
 
     for pattern in patterns:
         wanted = Urns([pattern])
-        if pattern != COMPONENTS and not any(urn in wanted for urn in urns):
+        if pattern not in (COMPONENTS, HOSTS, *SECRETS) and not any(urn in wanted for urn in urns):
             words = pattern.removeprefix(_ANY_STACK).removesuffix("::**").replace("**terrace:", "").replace(":**", "")
             word = words.replace("**::", "platform/").replace("::", "/")
             same = sorted({name for urn in urns if (name := str(resource_name(urn))).endswith(f"/{word}")})

@@ -1,4 +1,8 @@
-"""What a program asks for, on an empty state: no state is read, no provider is asked, and no passphrase is needed."""
+"""What a program asks for, on an empty state: no state is read, no provider is asked, and no passphrase is needed.
+
+The same stack file gives the same outputs. What a program makes anew on each run, and the state keeps the first one of
+(``ignore_changes``), has a text of its own in them, which begins with ``STAND_IN``.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,8 @@ from terrace.engine.report import Report
 from terrace.engine.secrets import Crypter
 from terrace.engine.stackfile import StackFile
 from terrace.engine.state import Deployment, Resource
+
+STAND_IN = "generated-value-"
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,14 @@ class _Nobody(DynamicProviders):
 
     def check(self, _urn: str, _old: Values | None, new: Values) -> tuple[Values, list[Failure]]:
         return new, []
+
+    def preview(self, _old: Resource | None, new: Resource | None) -> Values:
+        if new is None:
+            return {}
+        return new.inputs | {key: f"{STAND_IN}{new.name}-{key}" for key in new.ignore_changes if key in new.inputs}
+
+    def obstacles(self) -> list[str]:
+        return []
 
     def read(self, resource: Resource) -> Found:
         raise StepError("what is there can't be looked at without an engine", where=resource.urn)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from terrace.engine import Project
-from terrace.engine.outline import Outline, outline
-from terrace.engine.values import reveal
+from terrace.engine.outline import STAND_IN, Outline, outline
+from terrace.engine.values import Secret, reveal
 from tests.engine.engine_world import World
 
 
@@ -58,3 +58,19 @@ def test_no_cluster_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> N
     found = outlined(world)
     assert found.errors == ()
     assert [reveal(each.inputs)["data"] for each in found.resources if each.name == "settings"] == [{"a": "b"}]
+
+
+def test_what_is_generated_has_a_text_of_its_own_which_is_the_same_each_time(world: World) -> None:
+    world.write(
+        "import pulumi\n"
+        "from terrace.password import Password\n"
+        "made = Password('door', pulumi.ComponentResource('a:b:C', 'c'))\n"
+        "pulumi.export('door', made.value)\n"
+    )
+    for _ in range(2):
+        found = outlined(world)
+        assert found.errors == ()
+        (door,) = (each for each in found.resources if each.name == "door")
+        assert reveal(door.outputs)["value"] == f"{STAND_IN}door-value"
+        assert isinstance(door.outputs["value"], Secret)
+        assert STAND_IN not in reveal(door.inputs)["value"]

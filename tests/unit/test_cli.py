@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from terrace.cli import COMMANDS
-from terrace.cli.options import urn_pattern
+from terrace.cli.options import COMPONENTS, SECRETS, urn_pattern
 from terrace.engine.model import (
     PropertyChange,
     ResourceError,
@@ -117,6 +117,15 @@ def test_a_part_comes_with_the_components_that_it_is_in(play: Callable[..., Reco
     assert [step.urn in wanted for step in (COMPONENT, ROLE, HOST)] == [True, True, False]
     run("destroy", "--yes", "-t", "tracking/mlflow-service")
     assert [step.urn in Urns(stack.options.targets) for step in (COMPONENT, ROLE, HOST)] == [False, True, False]
+
+
+@pytest.mark.parametrize("words", ["secrets", "tracking"])
+def test_what_belongs_to_a_part_need_not_be_there(play: Callable[..., Recorded], words: str) -> None:
+    stack = Recorded(result(COMPONENT, ROLE))  # no host, as on a cluster, and nothing generated
+    play(stack)
+    assert run("preview", "-t", words).exit_code == 0
+    assert COMPONENTS in stack.options.targets
+    assert (set(SECRETS) <= set(stack.options.targets)) is (words == "secrets")
 
 
 @pytest.mark.parametrize("words", ["nonsense", "tracking/nonsense", "platform/nonsense"])
