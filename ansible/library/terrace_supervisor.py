@@ -35,7 +35,7 @@ def _differs(file: Path, content: str) -> bool:
     if not file.is_file():
         return True
     status = file.stat()
-    return (status.st_uid, status.st_mode & 0o7777) != (0, 0o600) or file.read_text() != content
+    return (status.st_uid, status.st_mode & 0o7777) != (os.geteuid(), 0o600) or file.read_text() != content
 
 
 def _write(file: Path, content: str) -> None:
@@ -53,8 +53,8 @@ def _supervisor(socket: str) -> Any:
     return ServerProxy("http://127.0.0.1", transport=SupervisorTransport(serverurl=f"unix://{socket}")).supervisor
 
 
-def _take_over(supervisor: Any, programs: list[str]) -> bool:
-    """Have the supervisor run what is described now; return whether that is anything new."""
+def _take_over(supervisor: Any, programs: list[str]) -> list[str]:
+    """Have the supervisor run what is described now; return the programs that are new, or described anew."""
     added, changed, _ = supervisor.reloadConfig()[0]
     for program in changed:
         if program in programs:
@@ -63,7 +63,7 @@ def _take_over(supervisor: Any, programs: list[str]) -> bool:
     new = [program for program in (*changed, *added) if program in programs]
     for program in new:
         supervisor.addProcessGroup(program)
-    return bool(new)
+    return new
 
 
 def _not_up(supervisor: Any, programs: list[str]) -> list[str]:
@@ -84,10 +84,25 @@ def _start(supervisor: Any, program: str) -> None:
 def _run(supervisor: Any, programs: list[str]) -> bool:
     """Have all programs run; return whether anything had to be done."""
     new = _take_over(supervisor, programs)
-    down = _not_up(supervisor, programs)
+    # The supervisor starts what is new by itself, a moment later.
+    down = _not_up(supervisor, [program for program in programs if program not in new])
+    faults = []
     for program in down:
-        _start(supervisor, program)
-    return new or bool(down)
+        try:
+            _start(supervisor, program)
+        except Fault as fault:
+            faults.append(fault)
+    if faults:
+        raise faults[0]
+    return bool(new or down)
+
+
+def _would_run(socket: str, programs: list[str]) -> bool:
+    """Return whether there is anything to do; without a supervisor that knows the programs there is."""
+    try:
+        return bool(_not_up(_supervisor(socket), programs))
+    except (Error, OSError, ImportError):
+        return True
 
 
 def main() -> None:
@@ -104,13 +119,12 @@ def main() -> None:
     file, socket = Path(module.params["file"]), module.params["socket"]
     programs, description = module.params["programs"], module.params["description"]
     changed = _differs(file, description)
-    if module.check_mode and changed:
-        module.exit_json(changed=True)
+    if module.check_mode:
+        module.exit_json(changed=changed or _would_run(socket, programs))
     if changed:
         _write(file, description)
     try:
-        supervisor = _supervisor(socket)
-        acted = bool(_not_up(supervisor, programs)) if module.check_mode else _run(supervisor, programs)
+        acted = _run(_supervisor(socket), programs)
     except Fault as fault:
         module.fail_json(msg=f"the supervisor says {fault.faultString}")
     except (Error, OSError) as error:

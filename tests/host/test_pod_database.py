@@ -9,10 +9,12 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pulumi
 import pytest
 
+from components.backup.programs.backup_agent import databases
 from components.database.parts import pod
 from components.database.postgres import PostgresSpec
 from terrace.targets.places import filler_of
@@ -109,3 +111,42 @@ def test_a_job_makes_a_database_again_and_again(server: Server) -> None:
         "mlflow", "m'1", "mlflow", "--command=SELECT tableowner FROM pg_tables WHERE tablename = 'kept'"
     )
     assert "mlflow" in owner.stdout
+
+
+# At a restore it is run by whoever restores: an owner's way to what the owner may not do.
+PLANTED = """
+CREATE FUNCTION planted() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+  IF session_user <> 'shop' THEN EXECUTE 'RESET ROLE; ALTER ROLE shop SUPERUSER'; END IF; RETURN true; END $$;
+CREATE TABLE trap (number int CHECK (planted())); INSERT INTO trap VALUES (1);
+"""
+
+
+def test_what_a_dump_holds_cannot_make_its_owner_a_superuser(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = (server, "admin", PASSWORDS["admin"], "postgres")
+    made = server.root / "config" / "shop.sql"
+    made.write_text(pod._statements("shop", {"shop": "s1"}, SCHEMA))
+    assert Server.psql(*admin, "--set=ON_ERROR_STOP=1", f"--file={made}").returncode == 0
+    monkeypatch.setenv("PGPASSWORD", PASSWORDS["admin"])
+    monkeypatch.setenv("PATH", server.environment["PATH"])
+    agent = databases.Server(SimpleNamespace(socket="127.0.0.1", database_port=PORT), "admin")
+
+    def rows() -> list[str]:
+        return server.psql("shop", "s1", "shop", "--tuples-only", "--command=TABLE kept").stdout.split()
+
+    server.psql("shop", "s1", "shop", "--command=INSERT INTO kept VALUES (1)")
+    agent.dump("shop", tmp_path / "good")
+    server.psql("shop", "s1", "shop", "--command=INSERT INTO kept VALUES (2)")
+    agent.restore("shop", tmp_path / "good")
+    assert rows() == ["1"]
+
+    assert server.psql("shop", "s1", "shop", f"--command={PLANTED}").returncode == 0
+    agent.dump("shop", tmp_path / "planted")
+    with pytest.raises(databases.AgentError, match="pg_restore failed"):
+        agent.restore("shop", tmp_path / "planted")
+    assert rows() == ["1"]
+    told = Server.psql(*admin, "--tuples-only", "--command=SELECT rolname FROM pg_roles WHERE rolsuper")
+    assert set(told.stdout.split()) == {"admin", "postgres"}
+    left = Server.psql(*admin, f"--command=SELECT rolname FROM pg_roles WHERE rolname = '{databases.RESTORER}'")
+    assert "(0 rows)" in left.stdout

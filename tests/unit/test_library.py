@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,8 @@ class _Supervisor:
         return [[list(self.added), list(self.changed), []]]
 
     def getProcessInfo(self, program: str) -> dict[str, str]:  # noqa: N802
+        if program not in self.states:
+            raise Fault(10, f"BAD_NAME: {program}")
         return {"statename": self.states[program]}
 
     def stopProcess(self, program: str) -> None:  # noqa: N802
@@ -127,24 +130,25 @@ class _Supervisor:
 
     def startProcess(self, program: str) -> None:  # noqa: N802
         self.calls.append(f"start {program}")
-        if fault := {"BROKEN": Fault(50, f"SPAWN_ERROR: {program}"), "BACK": Fault(60, "ALREADY_STARTED")}.get(
-            self.states[program]
-        ):
+        faults = {"BROKEN": Fault(50, f"SPAWN_ERROR: {program}"), "BACK": Fault(60, "ALREADY_STARTED")}
+        if fault := faults.get(self.states[program]):
             raise fault
-        self.states[program] = "RUNNING"
 
-    def __getattr__(self, name: str) -> Any:
-        def act(program: str) -> None:
-            self.calls.append(f"{name} {program}")
-            self.states[program] = "STARTING"
+    def stopProcessGroup(self, program: str) -> None:  # noqa: N802
+        self.calls.append(f"stop group {program}")
 
-        return act
+    def removeProcessGroup(self, program: str) -> None:  # noqa: N802
+        self.calls.append(f"remove group {program}")
+
+    def addProcessGroup(self, program: str) -> None:  # noqa: N802
+        self.calls.append(f"add group {program}")
+        self.states[program] = "STOPPED"  # it starts it a moment later
 
 
 def test_a_supervisor_takes_over_what_is_new_or_changed_of_one_service_only() -> None:
-    played = _Supervisor({"a": "RUNNING", "b": "STOPPED"}, changed=("a", "another"), added=("b", "other"))
+    played = _Supervisor({"a": "RUNNING"}, changed=("a", "another"), added=("b", "other"))
     assert _module("terrace_supervisor")._run(played, ["a", "b"])
-    assert played.calls == ["stopProcessGroup a", "removeProcessGroup a", "addProcessGroup a", "addProcessGroup b"]
+    assert played.calls == ["stop group a", "remove group a", "add group a", "add group b"]
 
 
 def test_what_runs_is_left_alone_and_what_does_not_is_started() -> None:
@@ -153,8 +157,43 @@ def test_what_runs_is_left_alone_and_what_does_not_is_started() -> None:
     played = _Supervisor({"a": "BACKOFF", "b": "EXITED", "c": "BACK", "other": "STOPPED"})
     assert run(played, ["a", "b", "c"])
     assert played.calls == ["stop a", "start a", "stop b", "start b", "stop c", "start c"]
-    with pytest.raises(Fault, match="SPAWN_ERROR"):
-        run(_Supervisor({"a": "BROKEN"}), ["a"])
+
+
+def test_a_program_that_cannot_start_keeps_no_other_from_it() -> None:
+    played = _Supervisor({"a": "BROKEN", "b": "EXITED"})
+    with pytest.raises(Fault, match="SPAWN_ERROR: a"):
+        _module("terrace_supervisor")._run(played, ["a", "b"])
+    assert played.calls[-1] == "start b"
+
+
+@pytest.mark.parametrize(
+    ("states", "mode", "would"),
+    [
+        ({"a": "RUNNING"}, 0o600, False),
+        ({"a": "EXITED"}, 0o600, True),
+        ({"a": "RUNNING"}, 0o644, True),
+        ({}, 0o600, True),
+        (None, 0o600, True),
+    ],
+    ids=["nothing", "stopped", "readable", "unknown to it", "no supervisor"],
+)
+def test_check_mode_says_whether_there_is_anything_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, states: dict[str, str] | None, mode: int, would: bool
+) -> None:
+    module, said = _module("terrace_supervisor"), {}
+    file = tmp_path / "service.conf"
+    file.write_text("programs")
+    file.chmod(mode)
+    if states is not None:
+        monkeypatch.setattr(module, "_supervisor", lambda _socket: _Supervisor(states))
+    call = _Call(socket=str(tmp_path / "none.sock"), file=str(file), description="programs", programs=["a"])
+    call.check_mode = True
+    monkeypatch.setattr(call, "exit_json", lambda **told: (said.update(told), _Call.exit_json(call)))
+    monkeypatch.setattr(module, "AnsibleModule", lambda **_: call)
+    with pytest.raises(_Ended):
+        module.main()
+    assert said == {"changed": would}
+    assert file.read_text() == "programs"
 
 
 @pytest.mark.parametrize("possible", [True, False])
@@ -167,12 +206,30 @@ def test_packed_modules_are_kept_where_the_python_environment_lets_us(
         prefix.write_text("no folder")
     monkeypatch.setattr(plugin.sys, "prefix", str(prefix))
     monkeypatch.setattr(plugin.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(plugin.constants, "DEFAULT_MODULE_PATH", [str(LIBRARY)])
     plugin.CallbackModule()
     link = tmp_path / plugin.ANSIBLES_FOLDER
     assert link.is_symlink() == possible
     if possible:
         assert link.stat().st_mode & 0o777 == 0o700
         assert link.resolve().parent == prefix / "cache"
+
+
+def test_modules_from_elsewhere_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = _module("kept_modules", LIBRARY.parent / "callback_plugins")
+    monkeypatch.setattr(plugin.sys, "prefix", str(tmp_path / "prefix"))
+    monkeypatch.setattr(plugin.constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr(plugin.constants, "DEFAULT_MODULE_PATH", [str(LIBRARY), "/elsewhere"])
+    plugin.CallbackModule()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_packed_module_that_a_power_cut_has_broken_goes(tmp_path: Path) -> None:
+    plugin = _module("kept_modules", LIBRARY.parent / "callback_plugins")
+    for name, content in {"good": pickle.dumps("x"), "empty": b"", "a.lock": b"", "b-part": b""}.items():
+        (tmp_path / name).write_bytes(content)
+    plugin._remove_broken(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.lock", "b-part", "good"]
 
 
 def test_ansible_takes_a_module_that_an_earlier_run_packed(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .errors import AgentError
 from .settings import Settings
 
 READER = "backup"  # the database role that may read everything
+RESTORER = "terrace_restorer"  # the database role that restores one dump, and is gone afterwards
 NEW, OLD = "terrace_restored", "terrace_replaced"  # names that a database has while another takes its place
 MOST_CHARACTERS = 2000
 
@@ -27,11 +30,15 @@ class Server:
         settings: Where it is.
         role: The database role.
         prefix: What a command starts with to become the system user that the role belongs to.
+        password: The role's password; with it, it enters by loopback.
     """
 
-    def __init__(self, settings: Settings, role: str = READER, prefix: Sequence[str] = ()) -> None:
-        self._where = [f"--host={settings.socket}", f"--port={settings.database_port}", f"--username={role}"]
-        self._prefix = prefix
+    def __init__(
+        self, settings: Settings, role: str = READER, prefix: Sequence[str] = (), password: str | None = None
+    ) -> None:
+        host = "127.0.0.1" if password else settings.socket
+        self._where = [f"--host={host}", f"--port={settings.database_port}", f"--username={role}"]
+        self._prefix, self._password, self._settings = prefix, password, settings
         self._is_here = bool(settings.socket)
 
     @classmethod
@@ -69,9 +76,7 @@ class Server:
         for left in (NEW, OLD):
             self.query(f'DROP DATABASE IF EXISTS "{left}" WITH (FORCE)')
         self.query(f'CREATE DATABASE "{NEW}" OWNER "{owner}"')
-        options = ["--no-owner", "--no-privileges", f"--role={owner}", "--single-transaction", "--exit-on-error"]
-        with file.open("rb") as stream:
-            self._run("pg_restore", *options, f"--dbname={NEW}", source=stream.fileno())
+        self._fill(owner, file)
         self.query(f'REVOKE ALL ON DATABASE "{NEW}" FROM PUBLIC')
         self.query(f'GRANT CONNECT ON DATABASE "{NEW}" TO {READER}')
         # psql sends a command's statements as one transaction: both names change, or neither.
@@ -79,13 +84,31 @@ class Server:
         self.query(f"{LEAVE.format(name=database)}; {renames}")
         self.query(f"DROP DATABASE {OLD} WITH (FORCE)")
 
+    def _fill(self, owner: str, file: Path) -> None:
+        """Restore a dump into the new database, as somebody who may do no more than its owner.
+
+        In a session of the superuser, a function in the dump could become the superuser again, whatever role is set.
+        """
+        password = secrets.token_hex(32)
+        self.query(f"DROP ROLE IF EXISTS {RESTORER}")
+        made = f"CREATE ROLE {RESTORER} LOGIN PASSWORD '{password}' IN ROLE \"{owner}\""
+        self._run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname=postgres", source=made.encode())
+        options = ["--no-owner", "--no-privileges", f"--role={owner}", "--single-transaction", "--exit-on-error"]
+        try:
+            restorer = Server(self._settings, RESTORER, password=password)
+            with file.open("rb") as stream:
+                restorer._run("pg_restore", *options, f"--dbname={NEW}", source=stream.fileno())
+        finally:
+            self.query(f"DROP ROLE {RESTORER}")
+
     def _run(
-        self, program: str, *arguments: str, output: int = subprocess.PIPE, source: int = subprocess.DEVNULL
+        self, program: str, *arguments: str, output: int = subprocess.PIPE, source: int | bytes = subprocess.DEVNULL
     ) -> str:
+        said: dict[str, Any] = {"input": source} if isinstance(source, bytes) else {"stdin": source}
         done = subprocess.run(
             [*self._prefix, program, "--no-password", *self._where, *arguments],
-            env={**os.environ, "PGCONNECT_TIMEOUT": "10"},
-            stdin=source,
+            env={**os.environ, "PGCONNECT_TIMEOUT": "10", **({"PGPASSWORD": self._password} if self._password else {})},
+            **said,
             stdout=output,
             stderr=subprocess.PIPE,
             cwd="/",
