@@ -184,7 +184,7 @@ class Backups:
         """Find the slot by the stack's outputs; on one host alone, where that is named.
 
         Raises:
-            InputError: The platform isn't up, or has no such slot, or no such host.
+            InputError: The platform isn't up, or is in a cluster, or has no such slot, or no such host.
         """
         services = outputs.get("services") or ()
         found = [service for service in services if service["slot"] == SLOT]
@@ -193,6 +193,11 @@ class Backups:
         if not found:
             raise InputError(
                 f"{environment} has no backups", fix="raise its tier to 2, or add `backup: {}` to terrace:platform"
+            )
+        if outputs.get("target") == "kubernetes":
+            raise InputError(
+                f"{environment} is in a cluster, whose backups its own jobs make",
+                fix="ask kubectl for one, or to bring one back; docs/kubernetes.md says how",
             )
         hosts = {each["name"]: each for each in outputs.get("hosts") or ()}
         named = [service for service in found if host in (None, service.get("host"))]

@@ -20,6 +20,7 @@ class Store:
         environment: Variables by which the consumer finds it.
         secrets: Variables by which the consumer may use it.
         outside: Addresses of it outside of the platform.
+        to: The ports of the platform that it's reached at: service → port.
     """
 
     location: str
@@ -27,6 +28,18 @@ class Store:
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
     outside: tuple[str, ...] = ()
+    to: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def bucket(self) -> str:
+        """The bucket, where it is in an S3 store."""
+        return self.location.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """What names of objects in the bucket begin with: empty, or something with a slash at its end."""
+        below = self.location.removeprefix("s3://").partition("/")[2]
+        return f"{below}/" if below else ""
 
 
 @dataclass(frozen=True)

@@ -72,9 +72,10 @@ class _Provision:
 
     def __call__(self, name: str, owner: str, consumer: pulumi.Resource) -> Store:
         self.accounts[name] = Password(f"{name}-artifacts", consumer).value
-        made = self.target.run_once(self._job(name), consumer, [self.server], {"seaweedfs": self.spec.port})
+        to = {"seaweedfs": self.spec.port}
+        made = self.target.run_once(self._job(name), consumer, [self.server], to)
         environment = {"MLFLOW_S3_ENDPOINT_URL": self.url, "AWS_ENDPOINT_URL_S3": self.url, "AWS_ACCESS_KEY_ID": name}
-        return Store(f"s3://{name}", made, environment, {"AWS_SECRET_ACCESS_KEY": self.accounts[name]})
+        return Store(f"s3://{name}", made, environment, {"AWS_SECRET_ACCESS_KEY": self.accounts[name]}, to=to)
 
     def _job(self, name: str) -> Workload:
         """Return what makes a bucket, and sees that its consumer can write to it."""
@@ -103,6 +104,7 @@ def _workload(spec: SeaweedFSSpec, accounts: pulumi.Output[str]) -> Workload:
         files=(File("accounts.json", accounts),),
         probe=Probe("s3", "/healthz"),
         metrics=(Metrics("metrics"),),
+        unsaved=(".",),  # backups lie here, too
         volume_gb=spec.volume_gb,
     )
 

@@ -33,7 +33,7 @@ class Pandera(Component[PanderaSpec, DataQualityOutputs]):
 
     token: ClassVar[str] = "terrace:data_quality:Pandera"
     spec_type: ClassVar[type[FlavorSpec]] = PanderaSpec
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
 
     def build(self, spec: PanderaSpec, inputs: Inputs) -> DataQualityOutputs:
         """Name the required step; the pipelines slot enforces it."""

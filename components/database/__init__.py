@@ -56,15 +56,18 @@ class Server:
 
     Args:
         service: The service that runs it.
-        socket: The folder of its socket, where the system user of the service ``backup`` enters as that role.
+        socket: The folder of its socket, where the system user of the service ``backup`` enters as that role; empty
+            where it is entered over the network alone.
         port: Its port, part of the socket's name.
         resource: Complete once it runs.
+        passwords: Those of its administrator and of ``backup``, by role, where they come over the network.
     """
 
     service: str
     socket: str
     port: int
     resource: pulumi.Resource
+    passwords: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

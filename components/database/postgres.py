@@ -21,7 +21,7 @@ from pydantic import Field
 from components.base import Component, FlavorSpec, Inputs
 from components.database import DatabaseAccess, DatabaseOutputs, Server
 from components.database.parts import pod
-from components.database.parts.pod import ADMIN, EXPORTER
+from components.database.parts.pod import ADMIN, EXPORTER, READER
 from components.programs import program_files
 from components.templates import render
 from terrace.password import Password
@@ -56,13 +56,14 @@ class Postgres(Component[PostgresSpec, DatabaseOutputs]):
     def on_kubernetes(self, spec: PostgresSpec) -> DatabaseOutputs:
         """Run it with a volume; a Job makes each database, by the administrator's account."""
         target = self.on(KubernetesTarget)
-        passwords = {name: Password(f"postgres-{name}", self).value for name in (ADMIN, EXPORTER)}
+        passwords = {name: Password(f"postgres-{name}", self).value for name in (ADMIN, EXPORTER, READER)}
         workload = pod.workload(spec, passwords)
         server = target.run(workload, self, user_id=pod.USER_ID)
         url = f"postgresql://{workload.name}:{spec.port}"
         target.services.append(Service("database", spec.flavor, workload.name, url, url, spec.port))
         provision = pod.Provision(workload.name, spec.port, passwords[ADMIN], target, server)
-        return DatabaseOutputs(provision, Server(workload.name, "", spec.port, server))
+        entered = {name: passwords[name] for name in (ADMIN, READER)}
+        return DatabaseOutputs(provision, Server(workload.name, "", spec.port, server, entered))
 
     def on_host(self, spec: PostgresSpec) -> DatabaseOutputs:
         """Run it on loopback; a role makes each database, on the server's socket."""

@@ -75,7 +75,7 @@ class Evidently(Component[EvidentlySpec, DriftOutputs]):
     token: ClassVar[str] = "terrace:drift:Evidently"
     spec_type: ClassVar[type[FlavorSpec]] = EvidentlySpec
     requires: ClassVar[tuple[str, ...]] = ("gateway", "registry", "serving")
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
     artifact: ClassVar[Artifact] = Artifact(lock="evidently", package="evidently")
 
     def build(self, spec: EvidentlySpec, inputs: Inputs) -> DriftOutputs:

@@ -48,8 +48,8 @@ class FeastSpec(FlavorSpec):
     """Options of the feature store."""
 
     flavor: Literal["feast"] = "feast"
-    port: int = Field(16566, ge=1024, le=65535, description="TCP port of the feature server, on loopback.")
-    metrics_port: int = Field(16567, ge=1024, le=65535, description="TCP port of its metrics, on loopback.")
+    port: int = Field(16566, ge=1024, le=65535, description="TCP port of the feature server.")
+    metrics_port: int = Field(16567, ge=1024, le=65535, description="TCP port of its metrics.")
     project: str = Field(
         "terrace", pattern=r"^[a-z][a-z0-9_]*$", description="The Feast project that the server serves."
     )
@@ -63,7 +63,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
     token: ClassVar[str] = "terrace:feature_store:Feast"
     spec_type: ClassVar[type[FlavorSpec]] = FeastSpec
     requires: ClassVar[tuple[str, ...]] = ("database", "gateway")
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
     artifact: ClassVar[Artifact] = Artifact(lock="feast", package="feast")
 
     def build(self, spec: FeastSpec, inputs: Inputs) -> FeatureStoreOutputs:
@@ -86,7 +86,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
 
     def _workload(self, spec: FeastSpec, store: pulumi.Input[str]) -> Workload:
         python = "$(BIN)/python"
-        serve = (python, "$(CONFIG)/feast_server.py", "serve", "--host", "127.0.0.1", "--port", str(spec.port))
+        serve = (python, "$(CONFIG)/feast_server.py", "serve", "--host", "$(LISTEN)", "--port", str(spec.port))
         options = ("--workers", "1", "--registry_ttl_sec", str(spec.cache_seconds), "--max-requests", "0")
         return Workload(
             name="feast",

@@ -1,14 +1,17 @@
-"""The pipelines service for the tests that talk to it."""
+"""The pipelines service for the tests that talk to it, and a plan for a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.pipelines.programs.airflow_intake import engine, watch
+from tests.components.cluster import whole
 from tests.components.played_airflow import Intake
+from tests.components.recording import HIGHER_ON_KUBERNETES, WHOLE_ON_KUBERNETES, Recorded, blueprint, plan
 from tests.components.timer_server import InProcess, Server
 
 
@@ -39,3 +42,15 @@ def intake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Intake]:
     yield server
     server.stop()
     server.airflow.close()
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
+    folder = tmp_path_factory.mktemp("stack")
+    return plan(blueprint(WHOLE_ON_KUBERNETES, folder, HIGHER_ON_KUBERNETES, target="kubernetes"))
+
+
+@pytest.fixture(scope="module")
+def objects(planned: list[Recorded]) -> list[dict[str, Any]]:
+    """Every object of the API; the protocol makes numbers floating."""
+    return [whole(resource.inputs) for resource in planned if resource.type.startswith("kubernetes:")]

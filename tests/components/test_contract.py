@@ -14,7 +14,7 @@ from components.programs import lock_version
 from terrace import platform
 from terrace.catalog import Catalog
 from terrace.tiers import TierTable
-from tests.components.recording import GENERATED, Recorded, blueprint, plan
+from tests.components.recording import GENERATED, HIGHER_ON_KUBERNETES, WHOLE_ON_KUBERNETES, Recorded, blueprint, plan
 
 CATALOG = Catalog()
 FLAVORS = [(slot, flavor) for slot, flavors in CATALOG.flavors.items() for flavor in flavors]
@@ -87,8 +87,9 @@ def test_a_flavor_is_planned_with_all_its_children_below_it(
 
 @pytest.fixture(scope="module")
 def in_cluster(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
-    """The plan of the highest tier that is whole on Kubernetes."""
-    return plan(blueprint(1, tmp_path_factory.mktemp("stack"), target="kubernetes"))
+    """The plan of the highest tier that is whole on Kubernetes, and of what is there of higher ones."""
+    folder = tmp_path_factory.mktemp("stack")
+    return plan(blueprint(WHOLE_ON_KUBERNETES, folder, HIGHER_ON_KUBERNETES, target="kubernetes"))
 
 
 @pytest.mark.parametrize(("slot", "flavor"), [each for each in ON_CLUSTERS if each != ("artifact_store", "s3")])

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.components.recording import Recorded, blueprint, plan
+from tests.components.recording import WHOLE_ON_KUBERNETES, Recorded, blueprint, plan
 
 STORE = """\
     artifact_store:
@@ -26,7 +26,8 @@ def planned(tmp_path: Path) -> Iterator[dict[tuple[str, str], dict[str, Any]]]:
     """Every object by its kind and name."""
     spec = {"artifact_store": {"secret_key": "hush-key"}}
     pulumi.runtime.set_all_config({"terrace:platform": json.dumps(spec)}, ["terrace:platform"])
-    found = plan(blueprint(1, tmp_path, target="kubernetes", edit=lambda text: text + STORE))
+    wanted = blueprint(WHOLE_ON_KUBERNETES, tmp_path, target="kubernetes", edit=lambda text: text + STORE)
+    found = plan(wanted)
     yield {_key(each): each.inputs for each in found if each.type.startswith("kubernetes:")}
     pulumi.runtime.set_all_config({}, [])
 
@@ -35,8 +36,9 @@ def _key(resource: Recorded) -> tuple[str, str]:
     return resource.inputs["kind"], resource.inputs["metadata"]["name"]
 
 
-def _variables(template: dict[str, Any]) -> dict[str, Any]:
-    return {each["name"]: each.get("value") for each in template["spec"]["template"]["spec"]["containers"][0]["env"]}
+def _variables(owner: dict[str, Any]) -> dict[str, Any]:
+    spec = owner["spec"].get("jobTemplate", owner)["spec"]
+    return {each["name"]: each.get("value") for each in spec["template"]["spec"]["containers"][0]["env"]}
 
 
 def test_mlflow_keeps_artifacts_there_below_a_prefix_of_its_own(planned: dict[tuple[str, str], dict[str, Any]]) -> None:
@@ -64,4 +66,16 @@ def test_who_uses_it_reaches_its_port_and_no_private_network(planned: dict[tuple
         for rule in each["spec"].get("egress", [])
         if any(peer.get("ipBlock", {}).get("cidr") == "0.0.0.0/0" for peer in rule["to"])
     }
-    assert outside == {"mlflow": [9000], "bucket-mlflow": [9000], "mlserver": [443], "timer": [443]}
+    users = ("backup", "backup-databases", "backup-timer", "dvc", "mlflow", "restore-databases", "restore-timer")
+    tried = [f"bucket-{name}" for name in ("backup", "dvc", "mlflow")]
+    assert outside == {**{name: [9000] for name in (*users, *tried)}, "mlserver": [443], "timer": [443]}
+
+
+def test_what_others_keep_there_is_below_prefixes_of_their_own(planned: dict[tuple[str, str], dict[str, Any]]) -> None:
+    remote = _variables(planned["Deployment", "dvc"])
+    assert (remote["BUCKET"], remote["BUCKET_PREFIX"]) == ("models", "dvc/")
+    for part in ("databases", "timer"):
+        job = _variables(planned["CronJob", f"backup-{part}"])
+        assert job["RESTIC_REPOSITORY"] == f"s3:https://s3.example.com:9000/models/backup/{part}"
+    watch = _variables(planned["Deployment", "backup"])
+    assert (watch["BUCKET_PREFIX"], watch["BACKUP_PARTS"]) == ("backup/", "databases,timer")

@@ -1,7 +1,8 @@
-"""A platform of tier 1 on a real API server: admitted, ready, unchanged by a second run, and gone."""
+"""A platform on a real API server: admitted, ready, unchanged by a second run, and gone."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -14,14 +15,16 @@ from terrace.resolve import Blueprint
 from terrace.spec import Role
 from terrace.targets.kubernetes import namespace
 from terrace.targets.kubernetes.cluster import Cluster
-from tests.components.recording import blueprint
+from tests.components.recording import HIGHER_ON_KUBERNETES, WHOLE_ON_KUBERNETES, blueprint
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.world import World, steps
 
 APPS, BATCH = "apis/apps/v1", "apis/batch/v1"
-DEPLOYMENTS = ("gateway", "mlflow")
+DEPLOYMENTS = ("backup", "dvc", "evidently", "feast", "gateway", "mlflow")
 STATEFUL_SETS = ("mlserver", "postgres", "prometheus", "seaweedfs", "timer")
-JOBS = ("bucket-mlflow", "database-mlflow", "database-mlflow-accounts", "database-predictions")
+BUCKETS = ("bucket-backup", "bucket-dvc", "bucket-mlflow")
+JOBS = (*BUCKETS, "database-feast", "database-mlflow", "database-mlflow-accounts", "database-predictions")
+CRON_JOBS = ("backup-databases", "backup-timer", "restore-databases", "restore-timer")
 STORAGE_CLASS = "of-the-tests"
 TEAM = "    team:\n"
 SEVEN_ROLES = get_args(Role)[:7]
@@ -91,7 +94,14 @@ def wanted(tmp_path: Path, world: World, storage: str) -> Blueprint:
 
 def _blueprint(folder: Path, world: World, storage: str, more: str = "") -> Blueprint:
     lines = f"    kubernetes: {{namespace: {world.namespace}, storage_class: {storage}, user_prefix: 'oidc:'}}\n"
-    return blueprint(1, folder, target="kubernetes", edit=lambda text: text.replace(TEAM, PEOPLE) + lines + more)
+    tier = WHOLE_ON_KUBERNETES
+    return blueprint(
+        tier,
+        folder,
+        HIGHER_ON_KUBERNETES,
+        target="kubernetes",
+        edit=lambda text: text.replace(TEAM, PEOPLE) + lines + more,
+    )
 
 
 def test_every_pod_is_admitted_where_restricted_is_enforced(
@@ -111,7 +121,31 @@ def test_every_pod_is_admitted_where_restricted_is_enforced(
 
     seen = fleet.examine("local", made.outputs).services
     assert [(each.name, each.detail) for each in seen if not each.healthy] == []
-    assert len(seen) == 8
+    assert len(seen) == 12
+
+
+def test_what_is_started_by_hand_is_admitted_and_reads_a_volume_on_the_node_that_has_it(
+    world: World, wanted: Blueprint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(namespace, "ENFORCED_FROM_TIER", 1)
+    assert world.up(lambda: _build(wanted)).ok
+    nodes = {name: _run_to_its_end(world, name) for name in CRON_JOBS}
+    assert [event["message"] for event in _refusals(world)] == []
+    assert nodes["backup-timer"] == world.object("Pod", "timer-0")["spec"]["nodeName"]
+
+
+def _run_to_its_end(world: World, name: str) -> str:
+    """Do what `kubectl create job --from` does; return the name of the node that it ran on."""
+    template = world.object("CronJob", name, BATCH)["spec"]["jobTemplate"]
+    made = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": f"{name}-now"}, "spec": template["spec"]}
+    world.plane.request("POST", f"/{BATCH}/namespaces/{world.namespace}/jobs", made)
+    end = time.monotonic() + 60
+    while not world.object("Job", f"{name}-now", BATCH)["status"].get("succeeded"):
+        assert time.monotonic() < end, name
+        time.sleep(0.2)
+    pods = world.plane.request("GET", f"/api/v1/namespaces/{world.namespace}/pods?labelSelector=job-name={name}-now")
+    (pod,) = pods["items"]
+    return str(pod["spec"]["nodeName"])
 
 
 def test_a_platforms_life(world: World, wanted: Blueprint, tmp_path: Path, storage: str) -> None:

@@ -49,7 +49,11 @@ def test_the_agent_is_the_slots_service() -> None:
 
 @pytest.mark.parametrize(
     ("outputs", "what"),
-    [({}, "case isn't up"), ({"services": [{"slot": "database", "name": "db"}]}, "case has no backups")],
+    [
+        ({}, "case isn't up"),
+        ({"services": [{"slot": "database", "name": "db"}]}, "case has no backups"),
+        ({**SERVICES, "target": "kubernetes"}, "case is in a cluster"),
+    ],
 )
 def test_without_the_slot_it_says_what_to_do(outputs: dict[str, Any], what: str) -> None:
     with pytest.raises(InputError, match=what):

@@ -17,7 +17,7 @@ from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, Setu
 if TYPE_CHECKING:
     from components.database.postgres import PostgresSpec
 
-ADMIN, EXPORTER = "admin", "exporter"
+ADMIN, EXPORTER, READER = "admin", "exporter", "backup"
 USER_ID = 999  # of the image: `initdb` refuses a user that the image doesn't know
 # What they may do is made with the cluster, since it is in a state of its own until it is complete; passwords, each
 # time. In single-user mode a statement ends with an empty line.
@@ -25,13 +25,14 @@ CLUSTER = """\
 if ! [ -s $(DATA)/cluster/PG_VERSION ]; then
   rm -rf $(DATA)/cluster.new
   initdb --pgdata=$(DATA)/cluster.new --encoding=UTF8 --locale=C.UTF-8 --data-checksums --auth=reject
-  printf '%s;\\n\\n' 'CREATE ROLE admin LOGIN SUPERUSER' 'CREATE ROLE exporter LOGIN' 'GRANT pg_monitor TO exporter' |
+  printf '%s;\\n\\n' 'CREATE ROLE admin LOGIN SUPERUSER' 'CREATE ROLE exporter LOGIN' 'CREATE ROLE backup LOGIN' \\
+    'GRANT pg_monitor TO exporter' 'GRANT pg_read_all_data TO backup' |
     postgres --single -j -D $(DATA)/cluster.new postgres
   mv $(DATA)/cluster.new $(DATA)/cluster
 fi
 mkdir -p -m 0700 $(DATA)/socket
-printf "ALTER ROLE admin PASSWORD '%s';\\n\\nALTER ROLE exporter PASSWORD '%s';\\n\\n" \\
-  "$ADMIN_PASSWORD" "$DATA_SOURCE_PASS" |
+printf "ALTER ROLE %s PASSWORD '%s';\\n\\n" \\
+  admin "$ADMIN_PASSWORD" exporter "$DATA_SOURCE_PASS" backup "$BACKUP_PASSWORD" |
   postgres --single -j -D $(DATA)/cluster -c config_file=$(CONFIG)/postgresql.conf postgres
 """
 
@@ -41,7 +42,7 @@ def workload(spec: PostgresSpec, passwords: Mapping[str, pulumi.Output[str]]) ->
 
     Args:
         spec: Its options.
-        passwords: Those of the administrator and of the exporter, of letters, digits, ``-`` and ``_``.
+        passwords: Those of the administrator, the exporter, and who backs up, of letters, digits, ``-`` and ``_``.
     """
     server = ("postgres", "-D", "$(DATA)/cluster", "-c", "config_file=$(CONFIG)/postgresql.conf")
     return Workload(
@@ -62,7 +63,11 @@ def workload(spec: PostgresSpec, passwords: Mapping[str, pulumi.Output[str]]) ->
             "DATA_SOURCE_URI": f"127.0.0.1:{spec.port}/postgres?sslmode=disable",
             "DATA_SOURCE_USER": EXPORTER,
         },
-        secrets={"ADMIN_PASSWORD": passwords[ADMIN], "DATA_SOURCE_PASS": passwords[EXPORTER]},
+        secrets={
+            "ADMIN_PASSWORD": passwords[ADMIN],
+            "DATA_SOURCE_PASS": passwords[EXPORTER],
+            "BACKUP_PASSWORD": passwords[READER],
+        },
         probe=Probe("metrics", "/metrics"),
         metrics=(Metrics("metrics"),),
         unsaved=(".",),  # a backup holds dumps of it

@@ -1,4 +1,4 @@
-"""Run Feast's command line with its metrics on loopback, at the port that ``FEAST_METRICS_PORT`` gives.
+"""Run Feast's command line with its metrics on loopback or the address ``LISTEN``, at ``FEAST_METRICS_PORT``.
 
 Feast 0.67 has no option for either: ``feast serve --metrics`` listens on every interface at port 8000. This
 replaces the one function that opens that socket, and the timer that looks at the registry again, which ended for good
@@ -19,9 +19,10 @@ from patient_timer import PatientTimer  # type: ignore[import-not-found]  # it l
 
 
 def open_metrics_page(port: int, app: Callable[..., Iterable[bytes]]) -> WSGIServer:
-    """Return a server of ``app`` on loopback; Feast's own ``port`` gives way to the configured one."""
+    """Return a server of ``app``; Feast's own ``port`` gives way to the configured one."""
     configured = int(os.environ.get("FEAST_METRICS_PORT", port))
-    return make_server("127.0.0.1", configured, app, handler_class=metrics._QuietWSGIRequestHandler)
+    address = os.environ.get("LISTEN", "127.0.0.1")
+    return make_server(address, configured, app, handler_class=metrics._QuietWSGIRequestHandler)
 
 
 if __name__ == "__main__":

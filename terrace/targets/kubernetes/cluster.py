@@ -101,13 +101,11 @@ class Cluster(Targets):
 
     def when_declared(self, make: Callable[[list[Workload]], pulumi.Input[str]]) -> pulumi.Output[str]:
         """Return what ``make`` returns of all workloads, once they are declared."""
-        return self._declared.apply(
-            lambda _: make([workload for target in self._targets.values() for workload in target.workloads])
-        )
+        return self._declared.apply(lambda _: make(self.workloads))
 
     def close(self, nodes: Mapping[str, Node] | Exception) -> None:
         """Declare what follows from all workloads: who reaches whom, and how much there may be."""
-        workloads = [workload for target in self._targets.values() for workload in target.workloads]
+        workloads = self.workloads
         self._resolve(pulumi.Output.from_input("").apply(lambda _: _or_raise(nodes)))
         if isinstance(nodes, Exception):
             return
@@ -129,6 +127,11 @@ class Cluster(Targets):
         spec = self.blueprint.spec.kubernetes
         where = {"namespace": self.namespace, "kubeconfig": spec.kubeconfig, "context": spec.context}
         return {"cluster": where, "certificate": self.authority.certificate}
+
+    @property
+    def workloads(self) -> list[Workload]:
+        """Everything that was declared so far, but for what runs once."""
+        return [workload for target in self._targets.values() for workload in target.workloads]
 
     @property
     def labels(self) -> dict[str, str]:

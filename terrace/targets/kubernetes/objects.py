@@ -18,6 +18,7 @@ KINDS: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
     ("v1", "ServiceAccount"): core.v1.ServiceAccount,
     ("apps/v1", "Deployment"): apps.v1.Deployment,
     ("apps/v1", "StatefulSet"): apps.v1.StatefulSet,
+    ("batch/v1", "CronJob"): batch.v1.CronJob,
     ("batch/v1", "Job"): batch.v1.Job,
     ("networking.k8s.io/v1", "NetworkPolicy"): networking.v1.NetworkPolicy,
     ("rbac.authorization.k8s.io/v1", "Role"): rbac.v1.Role,

@@ -47,8 +47,42 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
+class Visit:
+    """Another workload's volume, which a pod that runs to its end has in the place of its own data.
+
+    Args:
+        workload: Whose volume it is.
+        changes: Whether it is written to, while its own pod is gone. Else it's read, on the node of that pod: most
+            volumes are on one node at a time.
+    """
+
+    workload: str
+    changes: bool = False
+
+    @property
+    def volume(self) -> dict[str, Any]:
+        """The pod's volume."""
+        return {"name": "data", "persistentVolumeClaim": {"claimName": claim_name(self.workload)}}
+
+    @property
+    def affinity(self) -> dict[str, Any]:
+        """Where the pod may be: with the other pod, or nowhere where that still is."""
+        other = {"labelSelector": {"matchLabels": {NAME: self.workload}}, "topologyKey": "kubernetes.io/hostname"}
+        kind = "podAntiAffinity" if self.changes else "podAffinity"
+        return {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [other]}}
+
+
+def claim_name(workload: str) -> str:
+    """Return the name of the claim of a StatefulSet's one volume, as its controller makes it."""
+    return f"data-{workload}-0"
+
+
+@dataclass(frozen=True)
 class Pod:
-    """A workload with all that its pod is made of; ``user_id`` is whom its processes run as."""
+    """A workload with all that its pod is made of.
+
+    ``user_id`` is whom its processes run as, ``visit`` whose volume it has instead of its own.
+    """
 
     workload: Workload
     content: Content
@@ -56,12 +90,13 @@ class Pod:
     labels: Mapping[str, str]
     user_id: int
     surroundings: Surroundings
+    visit: Visit | None = None
 
     def template(self) -> dict[str, Any]:
         """Return the pod template of a service, whose data goes with the pod unless it has a volume."""
         return self._template(
             {
-                "initContainers": [self._setup(number) for number in range(len(self.workload.setup))],
+                "initContainers": self._setup_steps(),
                 "containers": self._processes(),
                 "restartPolicy": "Always",
                 "terminationGracePeriodSeconds": max(process.stop_seconds for process in self.workload.processes) + 10,
@@ -69,12 +104,18 @@ class Pod:
             [] if self.workload.volume_gb else [{"name": "data", "emptyDir": {}}],
         )
 
-    def job_template(self) -> dict[str, Any]:
-        """Return the pod template of what runs once: its first process."""
+    def job_template(self, restart: str = "OnFailure") -> dict[str, Any]:
+        """Return the pod template of what runs to its end: setup steps, and its one process after them."""
         (process,) = self.workload.processes
         container = self._container(process.name, process.image, process.command, process)
         return self._template(
-            {"containers": [container], "restartPolicy": "OnFailure"}, [{"name": "data", "emptyDir": {}}]
+            {
+                "initContainers": self._setup_steps(),
+                "containers": [container],
+                "restartPolicy": restart,
+                "affinity": self.visit.affinity if self.visit else {},
+            },
+            [self.visit.volume if self.visit else {"name": "data", "emptyDir": {}}],
         )
 
     def _template(self, spec: Mapping[str, Any], volumes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -98,6 +139,10 @@ class Pod:
         return {"metadata": {"labels": dict(self.labels), "annotations": annotations}, "spec": whole}
 
     @property
+    def _only_reads(self) -> bool:
+        return self.visit is not None and not self.visit.changes
+
+    @property
     def _has_files(self) -> bool:
         return bool(self.content.plain or self.content.secret)
 
@@ -110,18 +155,18 @@ class Pod:
             shown |= _probes(self.workload.probe)
         return [shown, *(self._container(each.name, each.image, each.command, each) for each in others)]
 
-    def _setup(self, number: int) -> dict[str, Any]:
-        """Return an init container; it may take what the largest process may, since none of them runs yet."""
-        step = self.workload.setup[number]
+    def _setup_steps(self) -> list[dict[str, Any]]:
+        """Return the init containers; each may take what the largest process may, since none of them runs yet."""
         largest = max(self.workload.processes, key=lambda process: process.memory_mb)
-        return self._container(f"setup-{step.name}", step.image, step.command, largest)
+        steps = self.workload.setup
+        return [self._container(f"setup-{step.name}", step.image, step.command, largest) for step in steps]
 
     def _container(self, name: str, image: str, command: Iterable[str], size: Process) -> dict[str, Any]:
         images, memory = self.surroundings.images, size.memory_mb * size.copies
         mounts = [
             *([{"name": "config", "mountPath": CONFIG, "readOnly": True}] if self._has_files else []),
             {"name": "authority", "mountPath": self.surroundings.authority_folder, "readOnly": True},
-            {"name": "data", "mountPath": DATA},
+            {"name": "data", "mountPath": DATA, **({"readOnly": True} if self._only_reads else {})},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # the pod's own
         ]
         return {

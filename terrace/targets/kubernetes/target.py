@@ -15,7 +15,7 @@ from terrace.targets.base import Target
 from terrace.targets.kubernetes.announced import ROUTE_KINDS, route_text, scrape_text
 from terrace.targets.kubernetes.content import Content, content_of, pod_filler
 from terrace.targets.kubernetes.network import Calls
-from terrace.targets.kubernetes.pods import NAME, USER_ID, Pod
+from terrace.targets.kubernetes.pods import NAME, USER_ID, Pod, Visit
 from terrace.workload import File, Port, Workload
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FILL = pod_filler(BIN)
 VERSION_LABEL = "app.kubernetes.io/version"
 COMPONENT_LABEL = "app.kubernetes.io/component"
+NEVER = "0 0 31 2 *"
+LONGEST_SECONDS = 12 * 3600  # what hangs would keep the next run from starting
+KEPT_SECONDS = 7 * 24 * 3600  # how long an ended one can be looked at
 
 
 class KubernetesTarget(Target):
@@ -93,6 +96,51 @@ class KubernetesTarget(Target):
         document = self._document("batch/v1", "Job", workload.name, pod.labels, spec=spec)
         return self._cluster.declare(workload.name, document, parent, [*made, *after], replaced=True)
 
+    def run_on_schedule(
+        self,
+        workload: Workload,
+        parent: pulumi.Resource,
+        cron: str | None,
+        after: Sequence[pulumi.Resource],
+        to: Mapping[str, int],
+        visit: Visit | None = None,
+    ) -> pulumi.Resource:
+        """Run the one process of ``workload`` to its end by a schedule, which starts no second one beside it.
+
+        What fails is tried twice more; what is started by hand alone is not, since half of it may be done.
+
+        Args:
+            workload: What to run.
+            parent: The component that it belongs to.
+            cron: When, in UTC; None for by hand alone, by ``kubectl create job --from``.
+            after: Resources that must be complete before its first run.
+            to: The ports that it connects to: service → port.
+            visit: Whose volume it has in the place of its own data.
+        """
+        self._cluster.calls.append(Calls(workload.name, to, workload.outside))
+        pod, made = self._pod(workload, parent, USER_ID, visit)
+        job = {
+            "backoffLimit": 2 if cron else 0,
+            "activeDeadlineSeconds": LONGEST_SECONDS,
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "template": pod.job_template("Never"),  # a failed pod stays, and its log with it
+        }
+        spec = {
+            "schedule": cron or NEVER,
+            "timeZone": "Etc/UTC",
+            "suspend": cron is None,
+            "concurrencyPolicy": "Forbid",
+            "startingDeadlineSeconds": 3600,
+            "jobTemplate": {"metadata": {"labels": pod.labels}, "spec": job},
+        }
+        document = self._document("batch/v1", "CronJob", workload.name, pod.labels, spec=spec)
+        return self._cluster.declare(workload.name, document, parent, [*made, *after])
+
+    @property
+    def saved(self) -> tuple[Workload, ...]:
+        """The workloads that were declared so far whose volume holds what can't be made anew."""
+        return tuple(each for each in self._cluster.workloads if each.volume_gb and "." not in each.unsaved)
+
     def host_of(self, service: str, /) -> str:
         """Return the name of the service in the namespace."""
         return service
@@ -125,7 +173,9 @@ class KubernetesTarget(Target):
         """Return monitoring's file of all services' metrics, which it reads anew by itself."""
         return File(path, self._cluster.when_declared(partial(scrape_text, self.environment)), live=True)
 
-    def _pod(self, workload: Workload, parent: pulumi.Resource, user_id: int) -> tuple[Pod, list[pulumi.Resource]]:
+    def _pod(
+        self, workload: Workload, parent: pulumi.Resource, user_id: int, visit: Visit | None = None
+    ) -> tuple[Pod, list[pulumi.Resource]]:
         """Return a workload's pod, and the objects that it names, declared."""
         content = content_of(
             workload, FILL, self._cluster.download_variables if workload.downloads else {}, self._cluster.checksum_key
@@ -133,7 +183,7 @@ class KubernetesTarget(Target):
         labels = self._labels(workload)
         made = [self._cluster.declare(*self._account(workload, labels), parent)]
         made += [self._cluster.declare(*each, parent) for each in self._contents(workload, content, labels)]
-        return Pod(workload, content, FILL, labels, user_id, self._cluster.surroundings), made
+        return Pod(workload, content, FILL, labels, user_id, self._cluster.surroundings, visit), made
 
     def _labels(self, workload: Workload) -> dict[str, str]:
         lock, package = workload.artifact.lock, workload.artifact.package

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -86,7 +87,7 @@ def serve(port: int, reports: Path, wanted: threading.Event, take: Take) -> int:
             return _answer(start, "200 OK", "text/html", found.read_bytes())
         return _answer(start, "404 Not Found", "text/plain", b"there is no such report\n")
 
-    server = make_server("127.0.0.1", port, page, handler_class=_Quiet)
+    server = make_server(os.environ.get("LISTEN", "127.0.0.1"), port, page, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_port
 
