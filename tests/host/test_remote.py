@@ -198,8 +198,8 @@ def test_a_host_with_another_key_is_not_trusted(fleet: Fleet) -> None:
     assert found.returncode == 1
     assert f"{DATA} (root@{fleet.data.address}, port 22): the host has another host key" in found.stdout
     host = next(host for host in fleet.project.outputs()["hosts"] if host["name"] == DATA)
-    variables = {"terrace_environment": ENVIRONMENT}
-    task = Task({**host, "host_key": fleet.front.host_key}, ENVIRONMENT, "base", "base", variables, digest="")
+    variables = {"terrace_environment": ENVIRONMENT, "host_project": "terrace"}
+    task = Task({**host, "host_key": fleet.front.host_key}, ENVIRONMENT, "host", "host", variables, digest="")
     with pytest.raises(OperationError, match="another host key"):  # Ansible has a connection of its own
         check(task)
 

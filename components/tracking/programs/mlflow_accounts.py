@@ -17,14 +17,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlflow.server.auth.config import read_auth_config
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.db import utils as database
 
 BOOTSTRAP_ADMIN = "admin"
+TRIES, PAUSE_SECONDS = 3, 10
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,32 @@ def main() -> int:
 
 
 def migrate(url: str) -> None:
-    """Create the tables of runs and models, or bring those of an older MLflow up to date."""
+    """Create the tables of runs and models, or bring those of an older MLflow up to date.
+
+    A server does the same when it starts and misses a table. So one of the new version that starts beside this, after a
+    power cut in the middle of an upgrade, may change the schema under it: then what is left is done by another try.
+    """
     engine = database.create_sqlalchemy_engine_with_retry(url)
     try:
-        if database._is_empty_database(engine):
-            database._initialize_tables(engine)
-        elif database._get_schema_version(engine) != database._get_latest_schema_revision():
-            database._upgrade_db(engine)
+        for left in reversed(range(TRIES)):
+            try:
+                _bring_up_to_date(engine)
+            except Exception as error:  # of the driver, or of a migration that doesn't find what it expects
+                if not left:
+                    raise
+                sys.stdout.write(f"the tables are tried again in {PAUSE_SECONDS} s: {error!r}\n")
+                time.sleep(PAUSE_SECONDS)
+            else:
+                break
     finally:
         engine.dispose()
+
+
+def _bring_up_to_date(engine: Any) -> None:
+    if database._is_empty_database(engine):
+        database._initialize_tables(engine)
+    elif database._get_schema_version(engine) != database._get_latest_schema_revision():
+        database._upgrade_db(engine)
 
 
 def converge(store: SqlAlchemyStore, accounts: Iterable[Account]) -> list[str]:
