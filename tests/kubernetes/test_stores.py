@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -32,8 +33,8 @@ def remote(store: Store) -> Iterator[str]:
         yield url
 
 
-def _ask(method: str, url: str, **options: object) -> requests.Response:
-    return requests.request(method, url, timeout=60, **options)  # type: ignore[arg-type]
+def _ask(method: str, url: str, **options: Any) -> requests.Response:
+    return requests.request(method, url, timeout=60, **options)
 
 
 def test_a_buckets_job_can_be_repeated_and_the_bucket_keeps_versions(store: Store) -> None:

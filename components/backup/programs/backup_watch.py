@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -35,14 +35,11 @@ class Watch:
         bucket: The bucket.
         prefix: What names of its objects begin with.
         parts: Whose backups there should be.
-        clock: Tells the time.
     """
 
-    def __init__(
-        self, client: Any, bucket: str, prefix: str, parts: Sequence[str], clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, client: Any, bucket: str, prefix: str, parts: Sequence[str]) -> None:
         self._client, self._bucket, self._prefix, self._parts = client, bucket, prefix, parts
-        self._started = clock()
+        self._started = time.time()
         self._known = {part: {"last_success_timestamp_seconds": self._started} for part in parts}
 
     def look(self) -> None:
