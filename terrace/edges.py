@@ -101,7 +101,8 @@ def _local_name(service: str, host: str) -> str:
 def _callers(nodes: Mapping[str, Node], slot: str, workload: Workload, port: int) -> tuple[str, ...]:
     """Return the services that connect to ``port``: its own, not its slot's others, and those with an edge to it."""
     slots = _calling_slots(nodes, slot, workload, port)
-    return tuple(sorted({workload.name} | {w.name for name in slots if name in nodes for w in nodes[name].workloads}))
+    own = {workload.name, *([workload.reached_by] if workload.reached_by else [])}
+    return tuple(sorted(own | {w.name for name in slots if name in nodes for w in nodes[name].workloads}))
 
 
 def _calling_slots(nodes: Mapping[str, Node], slot: str, workload: Workload, port: int) -> Iterable[str]:

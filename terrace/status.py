@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from terrace.provenance import Source
 
 TIMEOUT_SECONDS = 3.0
+HERE = "127.0.0.1"
 POSTGRES_PROTOCOL = 0x00030000
 CERTIFICATES = "/certificates"  # the page of a link that says when its certificates end
 ENDS = re.compile(r'\{certificate="(\w+)"\} (\d+)$', re.MULTILINE)
@@ -136,7 +137,7 @@ def _get(url: str, context: ssl.SSLContext) -> tuple[int, str]:
     """Return the status and the text of the answer to a GET of ``url``; one of 400 or more is an ``HTTPError``."""
     if not url.startswith(("http://", "https://")):
         raise OSError(f"{url} is no HTTP address")
-    direct = urllib.request.ProxyHandler({})  # the services are on this host; a proxy has no business here
+    direct = urllib.request.ProxyHandler({})  # the services are near; a proxy has no business here
     opener = urllib.request.build_opener(direct, urllib.request.HTTPSHandler(context=context))
     with opener.open(url, timeout=TIMEOUT_SECONDS) as answer:
         return answer.status, answer.read().decode(errors="replace")
@@ -145,7 +146,7 @@ def _get(url: str, context: ssl.SSLContext) -> tuple[int, str]:
 def _probe(url: str, context: ssl.SSLContext) -> str:
     address = urllib.parse.urlsplit(url)
     if address.scheme == "postgresql":
-        return _greet_postgres(address.port or 5432)
+        return _greet_postgres(address.hostname or HERE, address.port or 5432)
     status, text = _get(url, context)
     return _look_at_certificates(text) if address.path == CERTIFICATES else f"HTTP {status}"
 
@@ -192,10 +193,10 @@ def refused_certificate(error: Exception) -> int:
     return cause.verify_code if isinstance(cause, ssl.SSLCertVerificationError) else 0
 
 
-def _greet_postgres(port: int) -> str:
+def _greet_postgres(host: str, port: int) -> str:
     """Begin to log in, as pg_isready does: the server answers with its way to do so, or why it lets nobody in."""
     text = b"user\0terrace\0database\0postgres\0\0"
-    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as server:
+    with socket.create_connection((host, port), timeout=TIMEOUT_SECONDS) as server:
         server.settimeout(TIMEOUT_SECONDS)
         server.sendall(struct.pack("!ii", 8 + len(text), POSTGRES_PROTOCOL) + text)
         answer = server.recv(4096)
@@ -207,7 +208,7 @@ def _greet_postgres(port: int) -> str:
 
 
 def _connect(port: int) -> str:
-    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS):
+    with socket.create_connection((HERE, port), timeout=TIMEOUT_SECONDS):
         return f"port {port} accepts connections"
 
 

@@ -6,7 +6,7 @@ names places only by these variables, which each target replaces before anything
 - ``$(BIN)`` the folder of the artifact's executables,
 - ``$(CONFIG)`` the folder that holds the workload's files,
 - ``$(DATA)`` the folder that outlives restarts and upgrades,
-- ``$(SOCKET)`` the Unix socket that ``socket_for`` gives it,
+- ``$(SOCKET)`` the Unix socket that ``reached_by`` gives it on a host,
 - ``$(PYTHON)`` the Python beside the artifact, for programs that need no library,
 - ``$(LISTEN)`` the address that its ports listen on. Its processes reach each other on loopback everywhere.
 """
@@ -66,6 +66,7 @@ class Process:
         stop_seconds: How long it may take to end by itself after SIGTERM.
         copies: How many operating-system processes of it take that memory.
         image: Name of the upstream image that it runs in on Kubernetes, where that isn't the artifact's.
+        rests_mb: The memory (MiB) that is kept free for it on Kubernetes, where that isn't half of the most.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Process:
     stop_seconds: int = 20
     copies: int = 1
     image: str = ""
+    rests_mb: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,9 @@ class Route:
         keep_path: Whether the workload sees the path as the client sent it.
         body_mb: The largest request body (MiB) that is let through.
         hidden: Paths below it that are not let through: what is for the machine alone.
-        servers: The Unix sockets of people who have a server of their own here, which gets their requests with the
-            account that they came with, and with the path as it was sent; all others' requests go to ``port``.
+        servers: Where people's own servers are, ``unix:PATH`` or ``HOST:PORT`` by account. Each gets its person's
+            requests with the account that they came with, and with the path as it was sent; all others' requests go to
+            ``port``.
         reads: Whether it's data that is read there, so that the audit log is told of reading, too.
         acts: What the audit log is told; of several that fit, the first counts, and what none fits is «read» or
             «change» by its method.
@@ -204,7 +207,8 @@ class Workload:
     what a backup leaves out of ``$(DATA)``, by paths in it or patterns: what is made anew by itself, or saved in
     another way; ``.`` is all of it. ``reads_all`` lets its processes read what every other service keeps.
     ``grows`` says that what it keeps is only ever added to, so that a restore leaves what is there.
-    ``socket_for`` names the one service that may open the Unix socket ``$(SOCKET)``, which its process makes.
+    ``reached_by`` names the one service that connects to it beside its routes: on a host by the Unix socket
+    ``$(SOCKET)``, which its process makes and that one alone may open, on Kubernetes by its ports.
     ``volume_gb`` is the size (GiB) of the volume that ``$(DATA)`` is on Kubernetes, of what can't be made anew there;
     without, ``$(DATA)`` goes with the pod. ``outside`` are addresses outside of the platform that it connects to.
     """
@@ -224,7 +228,7 @@ class Workload:
     unsaved: tuple[str, ...] = ()
     reads_all: bool = False
     grows: bool = False
-    socket_for: str = ""
+    reached_by: str = ""
     volume_gb: int = 0
     outside: tuple[str, ...] = ()
 

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 import pulumi
 from pydantic import Field
 
+from components.audit.programs.audit_log.tokens import token
 from components.base import Account, FlavorSpec, SlotOutputs
 
 
 class AuditSpec(FlavorSpec):
     """What every flavor's options have: other services send events to its port."""
 
-    port: int = Field(18190, ge=1024, le=65535, description="TCP port on loopback, to which services send events.")
+    port: int = Field(18190, ge=1024, le=65535, description="TCP port to which services send events.")
+    gateway_port: int = Field(
+        18191, ge=1024, le=65535, description="On Kubernetes, the TCP port that the gateway alone reaches."
+    )
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,17 @@ class AuditOutputs(SlotOutputs):
 
     Args:
         url: Where the log is read, behind the gateway's account.
-        port: The port on loopback to which services send what was done.
+        host: Where it is for other services.
+        port: The port there to which they send what was done.
         key: What its records are sealed with; whoever verifies the log needs it.
+        source_key: Makes what sources show; None where the log knows them without.
     """
 
     url: str
+    host: str
     port: int
     key: Account
+    source_key: pulumi.Output[str] | None = None
 
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Return the log's address."""
@@ -38,6 +46,10 @@ class AuditOutputs(SlotOutputs):
     def ports(self) -> tuple[int, ...]:
         """Return the port to which services send."""
         return (self.port,)
+
+    def token(self, source: str) -> pulumi.Output[str] | None:
+        """Return what the service ``source`` shows when it sends; None where it needn't."""
+        return self.source_key.apply(lambda key: token(key.encode(), source)) if self.source_key else None
 
     def credentials(self) -> Mapping[str, Account]:
         """Return the key."""

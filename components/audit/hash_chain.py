@@ -10,8 +10,10 @@ Upstream: this project, ``components/audit/programs/audit_log``, on Python's own
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+import pulumi
 from pydantic import Field
 
 from components.audit import AuditOutputs, AuditSpec
@@ -19,18 +21,20 @@ from components.base import Account, Component, FlavorSpec, Inputs
 from components.gateway import GatewayOutputs
 from components.programs import program_files
 from terrace.password import Password
-from terrace.targets.base import Service
+from terrace.targets.base import Service, Target
 from terrace.targets.host import HostTarget
 from terrace.workload import READING, Act, Artifact, Metrics, Need, Port, Probe, Process, Route, Workload
 
 PATH = "/audit/"
 ACCOUNT = "seal"
+ENTRANCE = "gateway"
 
 
 class HashChainSpec(AuditSpec):
     """Options of the audit log."""
 
     flavor: Literal["hash_chain"] = "hash_chain"
+    volume_gb: int = Field(20, ge=1, description="Size (GiB) of its volume, on Kubernetes.")
     retention_days: int = Field(365, ge=30, le=3660, description="How long records are kept (days).")
     verify_minutes: int = Field(
         60,
@@ -48,45 +52,70 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
     spec_type: ClassVar[type[FlavorSpec]] = HashChainSpec
     requires: ClassVar[tuple[str, ...]] = ("gateway",)
     connects: ClassVar[tuple[str, ...]] = ()  # it is told, and asks nobody
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
 
     def build(self, spec: HashChainSpec, inputs: Inputs) -> AuditOutputs:
         """Run the writer; services find it by the target."""
-        target = self.on(HostTarget)
         key = Account(ACCOUNT, Password("audit-seal", self).value)
-        places = target.blueprint.places
-        elsewhere = places["gateway"] if places["gateway"] != places["audit"] else ""
-        workload = _workload(spec, target, key, elsewhere)
-        target.run(workload, self)
+        if isinstance(self.target, HostTarget):
+            source_key, workload = None, _on_host(spec, self.target, key)
+        else:
+            source_key = Password("audit-sources", self).value
+            workload = _in_cluster(spec, self.target, key, source_key)
+        self.target.run(workload, self)
         url = inputs.of("gateway", GatewayOutputs).url + PATH
-        probe = target.address(workload, "http") + "/health"
-        target.services.append(Service("audit", spec.flavor, workload.name, url, probe, spec.port))
-        return AuditOutputs(url, spec.port, key)
+        probe = self.target.address(workload, "http") + "/health"
+        self.target.services.append(Service("audit", spec.flavor, workload.name, url, probe, spec.port))
+        return AuditOutputs(url, self.target.host_of(workload.name), spec.port, key, source_key)
 
 
-def _workload(spec: HashChainSpec, target: HostTarget, key: Account, gateway_host: str) -> Workload:
+def _on_host(spec: HashChainSpec, target: HostTarget, key: Account) -> Workload:
+    """Return the log where the kernel knows which service sends."""
+    places = target.blueprint.places
+    gateway_host = places["gateway"] if places["gateway"] != places["audit"] else ""
+    known = {
+        "AUDIT_SOURCES": ",".join(target.audit_sources),
+        **({"AUDIT_GATEWAY_HOST": gateway_host} if gateway_host else {}),
+    }
+    return _workload(spec, target, (Port("http", spec.port),), known, {"AUDIT_KEY": key.password})
+
+
+def _in_cluster(spec: HashChainSpec, target: Target, key: Account, source_key: pulumi.Output[str]) -> Workload:
+    """Return the log where services show tokens, and network policies let the gateway alone to its port."""
+    ports = Port("http", spec.port), Port(ENTRANCE, spec.gateway_port)
+    secrets = {"AUDIT_KEY": key.password, "AUDIT_SOURCE_KEY": source_key}
+    return _workload(spec, target, ports, {"AUDIT_GATEWAY_PORT": str(spec.gateway_port)}, secrets)
+
+
+def _workload(
+    spec: HashChainSpec,
+    target: Target,
+    ports: tuple[Port, ...],
+    known: Mapping[str, str],
+    secrets: Mapping[str, pulumi.Input[str]],
+) -> Workload:
+    """Return the log's service; its last port is what the gateway comes to."""
     return Workload(
         name="audit",
         artifact=Artifact(),
-        processes=(Process("writer", ("/usr/bin/python3", "-m", "audit_log"), memory_mb=512),),
-        ports=(Port("http", spec.port),),
+        processes=(Process("writer", ("$(PYTHON)", "-m", "audit_log"), memory_mb=512),),
+        ports=ports,
         files=program_files("audit", "audit_log"),
         environment={
             "PYTHONPATH": "$(CONFIG)",
             "AUDIT_ENVIRONMENT": target.environment,
             "AUDIT_FOLDER": "$(DATA)",
             "AUDIT_PORT": str(spec.port),
-            "AUDIT_SOURCES": ",".join(target.audit_sources),
             "AUDIT_RETENTION_DAYS": str(spec.retention_days),
             "AUDIT_VERIFY_MINUTES": str(spec.verify_minutes),
-            **({"AUDIT_GATEWAY_HOST": gateway_host} if gateway_host else {}),
+            **known,
         },
-        secrets={"AUDIT_KEY": key.password},
+        secrets=secrets,
         probe=Probe("http", "/health", timeout_seconds=30),
         routes=(
             Route(
                 PATH,
-                "http",
+                ports[-1].name,
                 auth="gateway",
                 slot="audit",
                 # What none fits is for the platform's own account: Terrace's commands send what they did by it.
@@ -98,4 +127,5 @@ def _workload(spec: HashChainSpec, target: HostTarget, key: Account, gateway_hos
         ),
         metrics=(Metrics("http"),),
         grows=True,
+        volume_gb=spec.volume_gb,
     )

@@ -19,6 +19,7 @@ class GatewayOutputs(SlotOutputs):
         port: Its TCP port.
         ca_file: The certificate that clients trust, a path on the host.
         account: The account that people and projects pass it with.
+        inside: The name or IP address that it is reached by from within the platform.
         service: Name of the service that serves folders.
         resource: What makes it, for what needs its user.
     """
@@ -27,6 +28,7 @@ class GatewayOutputs(SlotOutputs):
     port: int
     ca_file: str
     account: Account
+    inside: str
     service: str
     resource: pulumi.Resource
 
@@ -39,6 +41,17 @@ class GatewayOutputs(SlotOutputs):
     def url(self) -> str:
         """The entrance's address, without a slash at its end."""
         return f"https://{self.address}"
+
+    def from_within(self, variables: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
+        """Return the variables of a project with addresses that the platform's own services reach.
+
+        What people use may lead to the entrance from outside alone.
+        """
+        inside = f"https://{self.inside}:{self.port}"
+        return {
+            name: value.replace(self.url, inside, 1) if isinstance(value, str) and value.startswith(self.url) else value
+            for name, value in variables.items()
+        }
 
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Return the entrance."""

@@ -20,13 +20,13 @@ from pydantic_core import PydanticCustomError
 
 from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount
 from components.gateway import GatewayOutputs
-from components.gateway.parts import pod
+from components.gateway.parts import collector, pod
 from components.nginx import reload_step
 from components.programs import program_files
 from components.templates import render
 from terrace.certificates import CertificateAuthority
 from terrace.password import Password
-from terrace.rights import RIGHTS, RightsTable, includes
+from terrace.rights import RIGHTS, includes
 from terrace.targets.base import Service
 from terrace.targets.host import HostTarget
 from terrace.targets.kubernetes.target import KubernetesTarget
@@ -71,27 +71,25 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
     def build(self, spec: NginxSpec, inputs: Inputs) -> GatewayOutputs:
         """Run the entrance; services bring their routes themselves."""
         account = Account(ACCOUNT, Password("gateway-account", self).value)
-        is_here = isinstance(self.target, HostTarget)
-        host, resource = (self.on_host if is_here else self.on_kubernetes)(spec, account, inputs.people)
-        outputs = GatewayOutputs(host, spec.port, self.target.ca_file, account, "gateway", resource)
-        # From within the cluster: the address that people use may lead there from outside alone.
-        probed = outputs.url if is_here else f"https://{self.target.host_of('gateway')}:{spec.port}"
-        self.target.services.append(
-            Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", f"{probed}/healthz", spec.port)
-        )
+        build = self.on_host if isinstance(self.target, HostTarget) else self.on_kubernetes
+        host, inside, resource = build(spec, account, inputs.people)
+        outputs = GatewayOutputs(host, spec.port, self.target.ca_file, account, inside, "gateway", resource)
+        probe = f"https://{inside}:{spec.port}/healthz"
+        self.target.services.append(Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", probe, spec.port))
         return outputs
 
     def on_host(
         self, spec: NginxSpec, account: Account, people: tuple[PersonAccount, ...]
-    ) -> tuple[str, pulumi.Resource]:
+    ) -> tuple[str, str, pulumi.Resource]:
         """Run it on the host's address, with routes that services put into a folder."""
         target = self.on(HostTarget)
         spec = spec.model_copy(update={"address": spec.address or target.own_address})
-        return str(spec.address), target.run(_workload(spec, target, account, people), self)
+        address = str(spec.address)
+        return address, address, target.run(_workload(spec, target, account, people), self)
 
     def on_kubernetes(
         self, spec: NginxSpec, account: Account, people: tuple[PersonAccount, ...]
-    ) -> tuple[str, pulumi.Resource]:
+    ) -> tuple[str, str, pulumi.Resource]:
         """Run it in a pod, with the routes of all services among its files."""
         target = self.on(KubernetesTarget)
         names = target.service_names("gateway")
@@ -100,12 +98,12 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
             *_files(pod.configuration(spec, target), target.authority, account, people),
             *target.route_files(pod.ROUTES),
         )
-        workload = pod.workload(spec, files, (host, *names))
-        return host, target.run(workload, self)
+        workload = pod.workload(spec, target, files, (host, *names))
+        return host, names[-1], target.run(workload, self)
 
 
 def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tuple[PersonAccount, ...]) -> Workload:
-    collector = Process("audit", ("/usr/bin/python3", "-m", "audit_collector"), memory_mb=128)
+    audit = collector.of(target.audit_port, target.routes_folder)
     return Workload(
         name="gateway",
         artifact=Artifact(lock="gateway", packages=("nginx-light", "prometheus-nginx-exporter")),
@@ -115,7 +113,7 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
             Process("access", ("/usr/bin/python3", "$(CONFIG)/access_log.py"), memory_mb=128),
             Process("exporter", _exporter_command(spec), memory_mb=256),
             Process("certificate", ("$(BIN)/python", "$(CONFIG)/certificates.py", "keep"), memory_mb=128),
-            *([collector] if target.audit_port else []),
+            *audit.processes,
         ),
         ports=(
             Port("https", spec.port, public=True),
@@ -124,14 +122,14 @@ def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tup
         ),
         files=(
             *_files(_configuration(spec, target), target.authority, account, people),
-            *(program_files("gateway", "audit_collector") if target.audit_port else ()),
+            *audit.files,
         ),
         environment={
             "ACCESS_LOG_SOCKET": "$(DATA)/access.sock",
             "CERTIFICATE_FOLDER": "$(DATA)/tls",
             "NGINX_PID": "$(DATA)/nginx.pid",
             "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((str(spec.address), "localhost", "127.0.0.1"))),
-            **(_audit_variables(target.audit_port, target.routes_folder) if target.audit_port else {}),
+            **audit.environment,
         },
         probe=Probe("status", "/status", timeout_seconds=30),
         metrics=(Metrics("metrics"), Metrics("status", "/certificates")),
@@ -160,19 +158,9 @@ def _configuration(spec: NginxSpec, target: HostTarget) -> str:
         environment=target.environment,
         routes=target.routes_folder,
         audit=target.audit_port is not None,
+        portal=None,
         **spec.model_dump(),
     )
-
-
-def _audit_variables(port: int, routes: str) -> dict[str, str]:
-    return {
-        "PYTHONPATH": "$(CONFIG)",
-        "AUDIT_PORT": str(port),
-        "AUDIT_ROUTES": routes,
-        "AUDIT_REQUESTS": "$(DATA)/requests.jsonl",
-        "AUDIT_ACCOUNTS": ",".join(RightsTable.load().reserved),
-        "ACCOUNTS_FILE": "$(CONFIG)/accounts",
-    }
 
 
 def _accounts(account: Account, people: tuple[PersonAccount, ...]) -> pulumi.Output[str]:

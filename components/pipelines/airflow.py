@@ -92,7 +92,7 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
     requires: ClassVar[tuple[str, ...]] = ("gateway", "tracking", "database")
     uses: ClassVar[tuple[str, ...]] = ("data_quality", "data_versioning", "feature_store", "serving")
     connects: ClassVar[tuple[str, ...]] = ("database", "feature_store")  # steps reach the rest through the gateway
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
     artifact: ClassVar[Artifact] = Artifact(
         lock="airflow", package="apache-airflow-core", one_way="the schema of its database"
     )
@@ -119,7 +119,11 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
             processes=_processes(spec),
             ports=(Port("http", spec.port), Port("web", spec.web_port)),
             files=(*shipped("airflow_intake"), people_accounts(inputs.people)),
-            environment={**own, **_settings(spec, inputs.of("gateway", GatewayOutputs).url + PAGES)},
+            environment={
+                **own,
+                **_settings(spec, inputs.of("gateway", GatewayOutputs).url + PAGES),
+                "FORWARDED_ALLOW_IPS": self.target.peers,  # whose word on what people asked for is taken
+            },
             secrets={
                 "PIPELINES_PASSWORD": account.password,
                 "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database.url("postgresql+psycopg2"),
@@ -135,6 +139,7 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
             metrics=(Metrics("http"),),
             downloads=True,
             unsaved=("uv-cache", "bundles/*/.venv"),
+            volume_gb=spec.volume_gb,
         )
 
     def _keys(self) -> Mapping[str, pulumi.Output[str]]:
@@ -175,7 +180,7 @@ def _settings(spec: AirflowSpec, pages: str) -> dict[str, str]:
         "api": {
             "base_url": pages,
             "enable_swagger_ui": False,
-            "host": "127.0.0.1",
+            "host": "$(LISTEN)",
             "port": spec.web_port,
             "workers": 1,
         },

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
-
 from components.base import Account, Component, FlavorSpec, Inputs
 from components.gateway import GatewayOutputs
 from components.pipelines import PipelinesOutputs
@@ -39,7 +37,6 @@ class TimerSpec(ServiceSpec):
     """Options of the scheduler."""
 
     flavor: Literal["timer"] = "timer"
-    volume_gb: int = Field(20, ge=1, description="Size (GiB) of its volume, on Kubernetes.")
 
 
 class Timer(Component[TimerSpec, PipelinesOutputs]):

@@ -12,7 +12,6 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import pulumi
 from pydantic import Field
 
 from components.base import Component, FlavorSpec, Inputs
@@ -24,11 +23,11 @@ from components.templates import render
 from terrace import status
 from terrace.explain import explain
 from terrace.resolve import Blueprint
-from terrace.targets.base import Service
-from terrace.targets.host import HostTarget
+from terrace.targets.base import Service, Target
 from terrace.tiers import TierTable
 from terrace.workload import READING, Artifact, File, Metrics, Need, Port, Probe, Process, Route, Workload
 
+NAME = "portal"
 PATH = "/portal/"
 NEEDS = (Need("read", READING),)
 STATIC = Path(__file__).parent / "static"
@@ -64,29 +63,29 @@ class Pages(Component[PagesSpec, PortalOutputs]):
         "workbench",
     )
     connects: ClassVar[tuple[str, ...]] = ()  # it asks for everybody's health, and nothing else
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
 
     def build(self, spec: PagesSpec, inputs: Inputs) -> PortalOutputs:
         """Run the portal; it shows itself, too."""
-        target = self.on(HostTarget)
         url = inputs.of("gateway", GatewayOutputs).url + PATH
-        health = f"http://127.0.0.1:{spec.port}/health"
-        target.services.append(Service("portal", spec.flavor, "portal", url, health, spec.port))
-        target.run(_workload(spec, target), self)
+        health = f"http://{self.target.host_of(NAME)}:{spec.port}/health"
+        self.target.services.append(Service("portal", spec.flavor, NAME, url, health, spec.port))
+        self.target.run(_workload(spec, self.target), self)
         return PortalOutputs(url)
 
 
-def _workload(spec: PagesSpec, target: HostTarget) -> Workload:
+def _workload(spec: PagesSpec, target: Target) -> Workload:
+    outputs = _outputs(target)
     return Workload(
-        name="portal",
+        name=NAME,
         artifact=Artifact(),
-        processes=(Process("server", ("/usr/bin/python3", "$(CONFIG)/portal.py"), memory_mb=256),),
+        processes=(Process("server", ("$(PYTHON)", "$(CONFIG)/portal.py"), memory_mb=256),),
         ports=(Port("http", spec.port),),
         files=(
             *program_files("portal", "portal.py"),
             File("status.py", Path(status.__file__).read_text(encoding="utf-8")),
-            File("outputs.json", _services(target).apply(json.dumps)),
-            File("site/index.html", _services(target).apply(lambda known: _page(target.blueprint, known)), live=True),
+            File("outputs.json", json.dumps(outputs)),
+            File("site/index.html", _page(target.blueprint, outputs), live=True),
             File("site/style.css", consoles.asset("style.css")),
             File("site/charts.js", consoles.asset("charts.js")),
             File("site/portal.js", (STATIC / "portal.js").read_text(encoding="utf-8")),
@@ -105,11 +104,10 @@ def _workload(spec: PagesSpec, target: HostTarget) -> Workload:
     )
 
 
-def _services(target: HostTarget) -> pulumi.Output[dict[str, Any]]:
+def _outputs(target: Target) -> dict[str, Any]:
     """Return what `terrace.status` wants to know, in the form of stack outputs."""
     blueprint = target.blueprint
-    listed: pulumi.Output[Any] = pulumi.Output.from_input(target.listed_services())
-    return listed.apply(lambda known: {"tier": blueprint.tier, "target": blueprint.target, "services": known})
+    return {"tier": blueprint.tier, "target": blueprint.target, "services": target.listed_services()}
 
 
 def _page(blueprint: Blueprint, outputs: dict[str, Any]) -> str:

@@ -35,6 +35,7 @@ NEEDS = (Need("read", READING), Need("use", ("POST",)))
 ACTS = (Act(rf"POST {PATH}v2/models/([^/]+).*/infer", "predict"),)
 # The machine's alone, and MLflow's own way to ask, which would neither be kept nor name a version.
 HIDDEN = ("v2/repository", "invocations")
+NAME = "mlserver"
 ROUTE = Route(PATH, "http", "gateway", "serving", NEEDS, hidden=HIDDEN, reads=True, acts=ACTS)
 WRITER, READER, LABELLER = "predictions_writer", "predictions_reader", "predictions_labeller"
 # What scikit-learn's gradient boosting needs; none of these runs code of the file's choice when it is loaded.
@@ -81,7 +82,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
     spec_type: ClassVar[type[FlavorSpec]] = MLServerSpec
     requires: ClassVar[tuple[str, ...]] = ("database", "gateway", "registry")
     uses: ClassVar[tuple[str, ...]] = ("audit",)
-    tells_audit: ClassVar[str] = "mlserver"
+    tells_audit: ClassVar[str] = NAME
     supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
     artifact: ClassVar[Artifact] = Artifact(lock="mlserver", package="mlserver")
 
@@ -120,7 +121,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
         audit: AuditOutputs | None,
     ) -> Workload:
         return Workload(
-            name="mlserver",
+            name=NAME,
             artifact=self.artifact,
             processes=(
                 self._server(spec),
@@ -138,10 +139,14 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 **_registry_settings(registry),
                 **_server_settings(spec),
                 **_sync_settings(spec),
-                **({"MODEL_SYNC_AUDIT_PORT": str(audit.port)} if audit else {}),
+                **({"MODEL_SYNC_AUDIT": f"http://{audit.host}:{audit.port}"} if audit else {}),
                 **keeping.environment,
             },
-            secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password, **keeping.secrets},
+            secrets={
+                "MLFLOW_TRACKING_PASSWORD": registry.serving_account.password,
+                **({"MODEL_SYNC_AUDIT_TOKEN": token} if audit and (token := audit.token(NAME)) else {}),
+                **keeping.secrets,
+            },
             probe=Probe("http", "/v2/health/live"),
             routes=(ROUTE,),
             metrics=(Metrics("metrics"), Metrics("sync"), *keeping.metrics),

@@ -1,9 +1,9 @@
 """JupyterLab for each person of the team whose role gives the right.
 
-Provides notebooks and terminals at the gateway's ``/workbench/``: a server per person under a system user of their own,
-with a home that nobody else can read, asleep until they come and again when they go, connected to the platform by the
-person's own account. Leaves out a hub, work shared in one server, and the account of projects: what runs here may do
-what its person may, and no more.
+Provides notebooks and terminals at the gateway's ``/workbench/``: a server per person, under a system user or in a pod
+of their own, with a home that nobody else can read, asleep until they come and again when they go, connected to the
+platform by the person's own account. Leaves out a hub, work shared in one server, and the account of projects: what
+runs here may do what its person may, and no more.
 
 Upstream: https://jupyter-server.readthedocs.io/, written for JupyterLab 4.6 and Jupyter Server 2.21.
 """
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import pulumi
@@ -34,6 +35,7 @@ from terrace.workload import Artifact, File, Metrics, Need, Port, Probe, Process
 SLOT = "workbench"
 PATH = "/workbench/"
 LONGEST_USER = 32  # what Linux takes
+ASLEEP_MB = 128  # and some room for when somebody comes
 PASSWORDS = ("TERRACE_GATEWAY_PASSWORD", "MLFLOW_TRACKING_PASSWORD", "PIPELINES_PASSWORD")
 
 
@@ -41,7 +43,9 @@ class JupyterLabSpec(FlavorSpec):
     """Options of the workbenches."""
 
     flavor: Literal["jupyterlab"] = "jupyterlab"
-    port: int = Field(15050, ge=1024, le=65535, description="TCP port of their metrics, on loopback.")
+    port: int = Field(15050, ge=1024, le=65535, description="TCP port of their metrics.")
+    server_port: int = Field(15051, ge=1024, le=65535, description="On Kubernetes, TCP port of each person's server.")
+    volume_gb: int = Field(20, ge=1, description="Size (GiB) of each person's volume, on Kubernetes.")
     idle_minutes: int = Field(
         60,
         ge=1,
@@ -60,28 +64,83 @@ class JupyterLab(Component[JupyterLabSpec, WorkbenchOutputs]):
     requires: ClassVar[tuple[str, ...]] = ("gateway", "tracking")
     uses: ClassVar[tuple[str, ...]] = ("data_versioning", "feature_store", "pipelines", "serving")
     connects: ClassVar[tuple[str, ...]] = ()  # people's code reaches everything through the gateway
-    beside: ClassVar[str] = "gateway"  # by Unix sockets
-    supports: ClassVar[tuple[str, ...]] = ("host",)
+    beside: ClassVar[str] = "gateway"  # on a host, by Unix sockets
+    supports: ClassVar[tuple[str, ...]] = ("host", "kubernetes")
     artifact: ClassVar[Artifact] = Artifact(lock=SLOT, package="jupyterlab")
 
     def build(self, spec: JupyterLabSpec, inputs: Inputs) -> WorkbenchOutputs:
         """Run a server for everybody who has the right."""
-        target, gateway = self.on(HostTarget), inputs.of("gateway", GatewayOutputs)
-        people = {
-            service_name(person.user, target.user("")): person
-            for person in inputs.people
-            if person.member.may(SLOT, "use")
-        }
-        shared = _shared(spec, target, people)
-        software = target.run(shared, self)
-        for name, person in people.items():
-            environment = {**target.facts, **_connection(inputs, person)}
-            workload = _of_person(spec, target, name, person, environment)
-            target.run(workload, self, after=[software, gateway.resource])
+        gateway = inputs.of("gateway", GatewayOutputs)
+        people = [person for person in inputs.people if person.member.may(SLOT, "use")]
+        place = _on_host(self.target, people) if isinstance(self.target, HostTarget) else _in_pods(spec, people)
+        shared = _shared(spec, place)
+        software = self.target.run(shared, self)
+        for name, person in place.people.items():
+            environment = {**self.target.facts, **gateway.from_within(_connection(inputs, person))}
+            workload = _of_person(spec, place, name, person, environment)
+            self.target.run(workload, self, after=[software, gateway.resource])
         url = gateway.url + PATH
-        probe = target.address(shared, "http") + "/health"
-        target.services.append(Service(SLOT, spec.flavor, SLOT, url, probe, spec.port))
+        probe = self.target.address(shared, "http") + "/health"
+        self.target.services.append(Service(SLOT, spec.flavor, SLOT, url, probe, spec.port))
         return WorkbenchOutputs(url)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the servers are.
+
+    Args:
+        people: Name of a server → whose it is.
+        servers: Account → where the gateway finds the server, as nginx has it.
+        watched: What is known of the servers from beside them.
+        door: What a server listens on.
+        binaries: The folder of the software.
+        shared: The software that is there once for all servers.
+        own: The software of each.
+        ports: The ports of each.
+    """
+
+    people: Mapping[str, PersonAccount]
+    servers: Mapping[str, str]
+    watched: Sequence[Mapping[str, str]]
+    door: str
+    binaries: str
+    shared: Artifact
+    own: Artifact
+    ports: tuple[Port, ...] = ()
+
+
+def _on_host(target: HostTarget, people: Sequence[PersonAccount]) -> _Place:
+    """Return a system user's server for each person, on a Unix socket, with one installation for all."""
+    named = {service_name(person.user, target.user("")): person for person in people}
+    sockets = {person.user: target.socket(name) for name, person in named.items()}
+    return _Place(
+        named,
+        {user: f"unix:{socket}" for user, socket in sockets.items()},
+        [
+            {"person": person.user, "user": target.user(name), "socket": sockets[person.user]}
+            for name, person in named.items()
+        ],
+        door="unix:$(SOCKET)",
+        binaries=f"{target.software_folder(SLOT)}/venv/bin",
+        shared=JupyterLab.artifact if people else Artifact(),
+        own=Artifact(),
+    )
+
+
+def _in_pods(spec: JupyterLabSpec, people: Sequence[PersonAccount]) -> _Place:
+    """Return a pod for each person, whose port nobody but the gateway reaches."""
+    named = {service_name(person.user, ""): person for person in people}
+    return _Place(
+        named,
+        {person.user: f"{name}:{spec.server_port}" for name, person in named.items()},
+        [],
+        door=f"$(LISTEN):{spec.server_port}",
+        binaries="$(BIN)",
+        shared=Artifact(),
+        own=JupyterLab.artifact,
+        ports=(Port("http", spec.server_port),),
+    )
 
 
 def service_name(person: str, prefix: str) -> str:
@@ -97,21 +156,16 @@ def service_name(person: str, prefix: str) -> str:
     return f"{name[: room - 7].rstrip('-')}-{digest}"
 
 
-def _shared(spec: JupyterLabSpec, target: HostTarget, people: Mapping[str, PersonAccount]) -> Workload:
-    """Return what is there once: the software, where anybody needs it, the way to each server, and its metrics."""
-    servers = {person.user: target.socket(name) for name, person in people.items()}
-    watched = [
-        {"person": person.user, "user": target.user(name), "socket": servers[person.user]}
-        for name, person in people.items()
-    ]
+def _shared(spec: JupyterLabSpec, place: _Place) -> Workload:
+    """Return what is there once: the way to each server, and what is known of them from beside."""
     return Workload(
         name=SLOT,
-        artifact=JupyterLab.artifact if people else Artifact(),
-        processes=(Process("watch", ("/usr/bin/python3", "$(CONFIG)/workbench_watch.py"), memory_mb=256),),
+        artifact=place.shared,
+        processes=(Process("watch", ("$(PYTHON)", "$(CONFIG)/workbench_watch.py"), memory_mb=256),),
         ports=(Port("http", spec.port),),
         files=(
             *program_files(SLOT, "workbench_watch.py"),
-            File("people.json", json.dumps(watched, indent=1) + "\n", live=True),
+            File("people.json", json.dumps(place.watched, indent=1) + "\n", live=True),
         ),
         environment={"WORKBENCH_PORT": str(spec.port), "WORKBENCH_PEOPLE": "$(CONFIG)/people.json"},
         probe=Probe("http", "/health", timeout_seconds=30),
@@ -124,7 +178,7 @@ def _shared(spec: JupyterLabSpec, target: HostTarget, people: Mapping[str, Perso
                 needs=(Need("use"),),
                 keep_path=True,
                 body_mb=spec.upload_mb,
-                servers=servers,
+                servers=place.servers,
             ),
         ),
         metrics=(Metrics("http"),),
@@ -134,17 +188,18 @@ def _shared(spec: JupyterLabSpec, target: HostTarget, people: Mapping[str, Perso
 
 def _of_person(
     spec: JupyterLabSpec,
-    target: HostTarget,
+    place: _Place,
     name: str,
     person: PersonAccount,
     environment: Mapping[str, pulumi.Input[str]],
 ) -> Workload:
     """Return one person's server. It holds no secret: the person brings the password with each request."""
-    software = f"{target.software_folder(SLOT)}/venv/bin"
+    door = ("$(PYTHON)", "-I", "$(CONFIG)/workbench_door.py")
     return Workload(
         name=name,
-        artifact=Artifact(),
-        processes=(Process("server", ("/usr/bin/python3", "-I", "$(CONFIG)/workbench_door.py"), spec.memory_mb),),
+        artifact=place.own,
+        processes=(Process("server", door, spec.memory_mb, rests_mb=ASLEEP_MB),),
+        ports=place.ports,
         files=(
             *program_files(SLOT, "workbench_door.py"),
             *program_files(SLOT, "workbench_server.py"),
@@ -153,21 +208,22 @@ def _of_person(
         environment={
             **environment,
             "HOME": "$(DATA)",
-            "PATH": f"{software}:/usr/bin:/bin",
+            "PATH": f"{place.binaries}:/usr/bin:/bin",
             "PYTHONPATH": "$(CONFIG)/notebooks",
             "JUPYTER_RUNTIME_DIR": "$(DATA)/.run",
             "WORKBENCH_PERSON": person.user,
             "WORKBENCH_PATH": PATH,
-            "WORKBENCH_SOCKET": "$(SOCKET)",
+            "WORKBENCH_DOOR": place.door,
             "WORKBENCH_IDLE_SECONDS": str(spec.idle_minutes * 60),
             "WORKBENCH_PASSWORDS": ",".join(PASSWORDS),
-            "WORKBENCH_PYTHON": f"{software}/python",
+            "WORKBENCH_PYTHON": f"{place.binaries}/python",
             # Another version starts it anew.
             "WORKBENCH_SOFTWARE": hashlib.sha256(lock_text(SLOT).encode()).hexdigest()[:16],
         },
         downloads=True,
         unsaved=(".run", ".cache", "**/.venv"),
-        socket_for="gateway",
+        reached_by="gateway",
+        volume_gb=spec.volume_gb,
     )
 
 

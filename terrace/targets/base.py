@@ -35,7 +35,7 @@ class Service:
     slot: str
     flavor: str
     name: str
-    url: pulumi.Input[str]
+    url: str
     probe_url: str
     probe_port: int
     host: str = ""
@@ -79,6 +79,10 @@ class Target(abc.ABC):
     def address(self, workload: Workload, port: str) -> str:
         """Return ``http://…`` for other workloads of the platform to reach ``port`` of ``workload``."""
         return f"http://{self.host_of(workload.name)}:{workload.port(port)}"
+
+    @abc.abstractmethod
+    def listed_services(self) -> list[dict[str, Any]]:
+        """Return the platform's services so far, as stack outputs."""
 
     @abc.abstractmethod
     def host_of(self, service: str, /) -> str:

@@ -189,7 +189,7 @@ class HostTarget(Target):
         return spec.port if isinstance(spec, AuditSpec) else None
 
     def listed_services(self) -> list[dict[str, Any]]:
-        """Return the services of all hosts so far, as stack outputs."""
+        """Return the services of all hosts so far."""
         return self._hosts.listed()
 
     @property
@@ -270,7 +270,7 @@ class HostTarget(Target):
             "service_unsaved": list(workload.unsaved),
             "service_reads_all": workload.reads_all,
             "service_grows": workload.grows,
-            "service_socket_for": workload.socket_for,
+            "service_socket_for": workload.reached_by,
             "service_setup": setup(workload, fill, live=False),
             "service_live_setup": setup(workload, fill, live=True),
             "service_processes": [

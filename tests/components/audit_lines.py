@@ -6,6 +6,9 @@ import functools
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from components.gateway.programs.audit_collector.acts import Acts
 from components.gateway.programs.audit_collector.requests import Reader
@@ -46,3 +49,30 @@ def acts() -> Acts:
 def reader(seen: dict[str, float] | None = None) -> Reader:
     """Return a reader that knows Ann."""
     return Reader({"ann"}, acts(), seen)
+
+
+class Nginx:
+    """What writes the log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.written, self.reopened = path, 0, 0
+        self.file = path.open("a")
+
+    def write(self, count: int) -> None:
+        for _ in range(count):
+            self.written += 1
+            self.file.write(line(self.written) + "\n")
+        self.file.flush()
+
+    def reopen(self) -> None:
+        self.reopened += 1
+        self.file.close()
+        self.file = self.path.open("a")
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Any:
+    """What writes the log, into a folder."""
+    made = Nginx(tmp_path / "requests.jsonl")
+    yield made
+    made.file.close()

@@ -6,6 +6,14 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
+TEAM = "    team:\n"
+
+
+def with_a_person(text: str) -> str:
+    """Return a stack file with somebody who has a workbench."""
+    assert TEAM in text
+    return text.replace(TEAM, f"{TEAM}      people: {{ann: {{roles: [data_scientist]}}}}\n")
+
 
 def whole(value: Any) -> Any:
     if isinstance(value, float):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from components.pipelines.programs.airflow_intake import engine, watch
-from tests.components.cluster import whole
+from tests.components.cluster import whole, with_a_person
 from tests.components.played_airflow import Intake
-from tests.components.recording import HIGHER_ON_KUBERNETES, WHOLE_ON_KUBERNETES, Recorded, blueprint, plan
+from tests.components.recording import ON_KUBERNETES, Recorded, blueprint, plan
 from tests.components.timer_server import InProcess, Server
 
 
@@ -47,7 +47,7 @@ def intake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Intake]:
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
     folder = tmp_path_factory.mktemp("stack")
-    return plan(blueprint(WHOLE_ON_KUBERNETES, folder, HIGHER_ON_KUBERNETES, target="kubernetes"))
+    return plan(blueprint(ON_KUBERNETES, folder, target="kubernetes", edit=with_a_person))
 
 
 @pytest.fixture(scope="module")

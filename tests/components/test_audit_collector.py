@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import os
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +11,9 @@ from components.gateway.programs.audit_collector import __main__ as program
 from components.gateway.programs.audit_collector import spool as spooling
 from components.gateway.programs.audit_collector.spool import Spool
 from tests.components import audit_lines
-from tests.components.audit_lines import line
+from tests.components.audit_lines import Nginx, line, nginx
+
+__all__ = ["nginx"]  # a fixture
 
 
 class AuditLog:
@@ -41,33 +36,6 @@ class AuditLog:
     @property
     def requests(self) -> int:
         return sum(each["count"] for each in self.taken.values() if each["action"] != "login")
-
-
-class Nginx:
-    """What writes the log."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.written, self.reopened = path, 0, 0
-        self.file = path.open("a")
-
-    def write(self, count: int) -> None:
-        for _ in range(count):
-            self.written += 1
-            self.file.write(line(self.written) + "\n")
-        self.file.flush()
-
-    def reopen(self) -> None:
-        self.reopened += 1
-        self.file.close()
-        self.file = self.path.open("a")
-
-
-@pytest.fixture
-def nginx(tmp_path: Path) -> Any:
-    """What writes the log, into a folder."""
-    made = Nginx(tmp_path / "requests.jsonl")
-    yield made
-    made.file.close()
 
 
 def test_each_request_arrives_once_however_often_it_is_killed(nginx: Nginx) -> None:
@@ -238,62 +206,3 @@ def test_a_kill_while_the_file_is_moved_loses_and_doubles_nothing(
     nginx.write(3)  # still the same file
     drain(nginx, log)
     assert log.requests == 23
-
-
-@contextmanager
-def late_log() -> Iterator[tuple[http.server.HTTPServer, list[list[dict[str, Any]]]]]:
-    """An audit log whose port is its own and which doesn't listen yet, and the events that it gets in each request."""
-    received: list[list[dict[str, Any]]] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["events"])
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False) as server:
-        server.server_bind()
-        yield server, received
-
-
-def listen(server: http.server.HTTPServer) -> None:
-    server.server_activate()
-    server.serve_forever()
-
-
-def test_the_program_sends_what_there_is_and_a_sign_of_life(
-    nginx: Nginx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "accounts").write_text("ann:{SSHA}x\n")
-    variables = {"NGINX_PID": "nginx.pid", "ACCOUNTS_FILE": str(tmp_path / "accounts"), "AUDIT_ACCOUNTS": "admin"}
-    (tmp_path / "feast.acts").write_text('[{"path": "/feast/", "slot": "feature_store", "reads": true, "acts": []}]')
-    for name, value in {**variables, "AUDIT_REQUESTS": str(nginx.path), "AUDIT_ROUTES": str(tmp_path)}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(program, "HEARTBEAT_SECONDS", 0)
-    monkeypatch.setattr(program, "REQUEST_SECONDS", 0.2)
-    naps = 0
-
-    def sleep(_seconds: float) -> None:
-        nonlocal naps
-        naps += 1
-        if naps == 1:
-            threading.Thread(target=listen, args=(server,), daemon=True).start()
-            nginx.write(1)
-            nginx.file.write(line(2, status=401, user="typed") + "\n" + line(3, status=401, user="admin") + "\n")
-            nginx.file.flush()
-        if naps == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    with late_log() as (server, received):
-        monkeypatch.setenv("AUDIT_PORT", str(server.server_port))
-        with pytest.raises(KeyboardInterrupt):
-            program.main()
-        server.shutdown()
-    assert "not sent yet" in capsys.readouterr().out, "nobody listened at first"
-    assert [each["actor"] for each in received[0]] == ["ann", "ann", "unknown", "admin"]
-    assert received[1:] == [[], []]

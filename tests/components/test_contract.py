@@ -14,7 +14,7 @@ from components.programs import lock_version
 from terrace import platform
 from terrace.catalog import Catalog
 from terrace.tiers import TierTable
-from tests.components.recording import GENERATED, HIGHER_ON_KUBERNETES, WHOLE_ON_KUBERNETES, Recorded, blueprint, plan
+from tests.components.recording import GENERATED, ON_KUBERNETES, Recorded, blueprint, plan
 
 CATALOG = Catalog()
 FLAVORS = [(slot, flavor) for slot, flavors in CATALOG.flavors.items() for flavor in flavors]
@@ -87,15 +87,25 @@ def test_a_flavor_is_planned_with_all_its_children_below_it(
 
 @pytest.fixture(scope="module")
 def in_cluster(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
-    """The plan of the highest tier that is whole on Kubernetes, and of what is there of higher ones."""
-    folder = tmp_path_factory.mktemp("stack")
-    return plan(blueprint(WHOLE_ON_KUBERNETES, folder, HIGHER_ON_KUBERNETES, target="kubernetes"))
+    """The plan of a tier on Kubernetes."""
+    return plan(blueprint(ON_KUBERNETES, tmp_path_factory.mktemp("stack"), target="kubernetes"))
+
+
+@pytest.fixture(scope="module")
+def others_in_cluster(tmp_path_factory: pytest.TempPathFactory) -> list[Recorded]:
+    """The plan of the same tier there, with the flavors that have to be chosen, or are at lower tiers only."""
+    chosen = [("pipelines", "timer")]
+    return plan(blueprint(ON_KUBERNETES, tmp_path_factory.mktemp("stack"), chosen, target="kubernetes"))
 
 
 @pytest.mark.parametrize(("slot", "flavor"), [each for each in ON_CLUSTERS if each != ("artifact_store", "s3")])
-def test_a_flavor_is_planned_on_kubernetes_too(in_cluster: list[Recorded], slot: str, flavor: str) -> None:
+def test_a_flavor_is_planned_on_kubernetes_too(
+    in_cluster: list[Recorded], others_in_cluster: list[Recorded], slot: str, flavor: str
+) -> None:
     token = CATALOG.component(slot, flavor).token
-    (component,) = [resource for resource in in_cluster if resource.type == token]
+    (component,) = {
+        resource.urn: resource for resource in (*others_in_cluster, *in_cluster) if resource.type == token
+    }.values()
     assert component.parent.endswith("terrace:platform:Platform::platform")
 
 

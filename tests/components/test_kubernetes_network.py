@@ -7,15 +7,18 @@ from typing import Any
 
 from tests.components.cluster import file_of, of, reached
 
-BACKUPS = ("backup", "backup-databases", "backup-timer", "restore-databases", "restore-timer")
+PARTS = ("airflow", "audit", "databases", "wb-ann")
+BACKUPS = ("backup", *(f"{what}-{part}" for what in ("backup", "restore") for part in PARTS))
 DUMPS = ("backup-databases", "restore-databases")
 # Who connects to which port of whom; nothing else does, but for the entrance and the cluster's DNS.
 EDGES = {
     *((job, "postgres", 15432) for job in DUMPS),
     *((job, "seaweedfs", 18333) for job in BACKUPS),
+    ("airflow", "postgres", 15432),
     ("bucket-backup", "seaweedfs", 18333),
     ("bucket-dvc", "seaweedfs", 18333),
     ("bucket-mlflow", "seaweedfs", 18333),
+    ("database-airflow", "postgres", 15432),
     ("database-feast", "postgres", 15432),
     ("database-mlflow", "postgres", 15432),
     ("database-mlflow-accounts", "postgres", 15432),
@@ -24,6 +27,9 @@ EDGES = {
     ("evidently", "mlflow", 15000),
     ("evidently", "postgres", 15432),
     ("feast", "postgres", 15432),
+    ("gateway", "airflow", 15091),
+    ("gateway", "airflow", 15092),
+    ("gateway", "audit", 18191),
     ("gateway", "dvc", 15040),
     ("gateway", "evidently", 18180),
     ("gateway", "feast", 16566),
@@ -31,11 +37,31 @@ EDGES = {
     ("gateway", "mlserver", 18080),
     ("gateway", "prometheus", 19090),
     ("gateway", "prometheus", 19093),
-    ("gateway", "timer", 15090),
+    ("gateway", "portal", 15070),
+    ("gateway", "wb-ann", 15051),
+    ("gateway", "workbench", 15050),
+    ("mlflow", "audit", 18190),
     ("mlflow", "postgres", 15432),
     ("mlflow", "seaweedfs", 18333),
+    ("mlserver", "audit", 18190),
     ("mlserver", "mlflow", 15000),
     ("mlserver", "postgres", 15432),
+    # The portal asks everybody how they are.
+    ("portal", "airflow", 15091),
+    ("portal", "audit", 18190),
+    ("portal", "backup", 15061),
+    ("portal", "dvc", 15040),
+    ("portal", "evidently", 18180),
+    ("portal", "feast", 16566),
+    ("portal", "mlflow", 15000),
+    ("portal", "mlserver", 18080),
+    ("portal", "postgres", 15432),
+    ("portal", "prometheus", 19090),
+    ("portal", "prometheus", 19093),
+    ("portal", "seaweedfs", 18333),
+    ("portal", "workbench", 15050),
+    ("prometheus", "airflow", 15091),
+    ("prometheus", "audit", 18190),
     ("prometheus", "backup", 15061),
     ("prometheus", "dvc", 15040),
     ("prometheus", "evidently", 18180),
@@ -46,10 +72,10 @@ EDGES = {
     ("prometheus", "mlserver", 18082),
     ("prometheus", "mlserver", 18083),
     ("prometheus", "mlserver", 18084),
+    ("prometheus", "portal", 15070),
     ("prometheus", "postgres", 15433),
     ("prometheus", "seaweedfs", 18334),
-    ("prometheus", "timer", 15090),
-    ("timer", "postgres", 15432),
+    ("prometheus", "workbench", 15050),
 }
 
 
@@ -79,7 +105,7 @@ def test_what_installs_packages_reaches_the_index_and_no_private_network(objects
             if any(block["cidr"] == "0.0.0.0/0" for block in blocks):
                 opened[each["metadata"]["name"]] = (blocks[0]["except"], [port["port"] for port in rule["ports"]])
     private = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
-    assert opened == {"mlserver": (private, [443]), "timer": (private, [443])}
+    assert opened == dict.fromkeys(("airflow", "mlserver", "wb-ann"), (private, [443]))
 
 
 def test_the_gateway_has_everybodys_routes_and_monitoring_everybodys_metrics(objects: list[dict[str, Any]]) -> None:
@@ -90,7 +116,11 @@ def test_the_gateway_has_everybodys_routes_and_monitoring_everybodys_metrics(obj
         ("/dvc/", "http://dvc:15040/;"),
         ("/drift/", "http://evidently:18180/;"),
         ("/feast/", "http://feast:16566/;"),
-        ("/pipelines/", "http://timer:15090/;"),
+        ("/pipelines/", "http://airflow:15091/;"),
+        ("/airflow/", "http://airflow:15092;"),
+        ("/audit/", "http://audit:18191/;"),
+        ("/portal/", "http://portal:15070/;"),
+        ("/workbench/", "http://$server__workbench_;"),
         ("/prometheus/", "http://prometheus:19090;"),
     ):
         assert f"location {path} {{" in routes

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.components.recording import WHOLE_ON_KUBERNETES, Recorded, blueprint, plan
+from tests.components.recording import Recorded, blueprint, plan
 
 STORE = """\
     artifact_store:
@@ -26,7 +26,7 @@ def planned(tmp_path: Path) -> Iterator[dict[tuple[str, str], dict[str, Any]]]:
     """Every object by its kind and name."""
     spec = {"artifact_store": {"secret_key": "hush-key"}}
     pulumi.runtime.set_all_config({"terrace:platform": json.dumps(spec)}, ["terrace:platform"])
-    wanted = blueprint(WHOLE_ON_KUBERNETES, tmp_path, target="kubernetes", edit=lambda text: text + STORE)
+    wanted = blueprint(2, tmp_path, target="kubernetes", edit=lambda text: text + STORE)
     found = plan(wanted)
     yield {_key(each): each.inputs for each in found if each.type.startswith("kubernetes:")}
     pulumi.runtime.set_all_config({}, [])

@@ -140,7 +140,7 @@ def address(tmp_path: Path, asked: list[int]) -> Iterator[str]:
     for name in ("index.html", "style.css", "portal.js"):
         (site / name).write_text(f"this is {name}")
     (tmp_path / "outputs.json").write_text("secret")
-    server = Server(0, tmp_path, HealthOfAll(examine))
+    server = Server(("127.0.0.1", 0), tmp_path, HealthOfAll(examine))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -23,6 +23,7 @@ from components.workbench.programs import workbench_door, workbench_watch
 from terrace.resolve import Blueprint
 from terrace.spec import Person, Team
 from tests.components.recording import Recorded, blueprint, plan
+from tests.components.timer_server import free_port
 from tests.host.machine import wait_for
 
 PEOPLE = {"ann": Person(roles=("data_scientist",)), "bob": Person(roles=("labelling_expert",))}
@@ -62,10 +63,14 @@ def test_who_has_the_right_has_a_server_for_the_gateway_alone(planned: dict[str,
     assert {name for name in planned if name.startswith("wb-")} == {"wb-ann"}
     assert planned["wb-ann"]["service_socket_for"] == "gateway"
     (route,) = planned["workbench"]["service_routes"]
-    assert route["servers"] == {"ann": "/opt/terrace/local/wb-ann/socket/http"}
-    assert planned["wb-ann"]["service_environment"]["WORKBENCH_SOCKET"] == route["servers"]["ann"]
+    assert route["servers"] == {"ann": "unix:/opt/terrace/local/wb-ann/socket/http"}
+    assert planned["wb-ann"]["service_environment"]["WORKBENCH_DOOR"] == route["servers"]["ann"]
     (watched,) = json.loads(planned["workbench"]["service_live_files"][0]["content"])
-    assert watched == {"person": "ann", "user": "terrace-local-wb-ann", "socket": route["servers"]["ann"]}
+    assert watched == {
+        "person": "ann",
+        "user": "terrace-local-wb-ann",
+        "socket": "/opt/terrace/local/wb-ann/socket/http",
+    }
 
 
 def test_a_server_is_given_addresses_and_its_persons_name_but_no_secret(planned: dict[str, dict[str, Any]]) -> None:
@@ -105,7 +110,7 @@ def test_the_door_wakes_a_server_and_who_knocked_is_answered(tmp_path: Path) -> 
     server.write_text(ANSWERS, encoding="utf-8")
     server.chmod(0o755)
     door.symlink_to(tmp_path / "elsewhere")  # what was there is no way to anybody else
-    variables = {**os.environ, "WORKBENCH_SOCKET": str(door), "WORKBENCH_PYTHON": str(server)}
+    variables = {**os.environ, "WORKBENCH_DOOR": f"unix:{door}", "WORKBENCH_PYTHON": str(server)}
     with subprocess.Popen(["/usr/bin/python3", "-I", workbench_door.__file__], env=variables) as asleep:
         wait_for(door.is_socket, 20)
         wait_for(lambda: stat.S_IMODE(door.lstat().st_mode) == 0o660, 20)
@@ -117,8 +122,22 @@ def test_the_door_wakes_a_server_and_who_knocked_is_answered(tmp_path: Path) -> 
         assert asleep.wait(20) == 0
 
 
+def test_a_pods_door_is_a_port(tmp_path: Path) -> None:
+    server, address = tmp_path / "answers", ("127.0.0.1", free_port())
+    server.write_text(ANSWERS, encoding="utf-8")
+    server.chmod(0o755)
+    variables = {**os.environ, "WORKBENCH_DOOR": f"{address[0]}:{address[1]}", "WORKBENCH_PYTHON": str(server)}
+    with subprocess.Popen(["/usr/bin/python3", "-I", workbench_door.__file__], env=variables) as asleep:
+        with socket.socket() as guest:
+            guest.settimeout(20)
+            wait_for(lambda: guest.connect_ex(address) == 0, 20)
+            guest.sendall(b"ann")
+            assert guest.recv(100) == b"hello ann"
+        assert asleep.wait(20) == 0
+
+
 def test_the_server_is_given_the_open_socket(tmp_path: Path) -> None:
-    with workbench_door.open_door(tmp_path / "http") as door:
+    with workbench_door.open_door(f"unix:{tmp_path}/http") as door:
         python, _, program, number = workbench_door.command("/venv/bin/python", door)
         assert (python, Path(program).name, int(number)) == ("/venv/bin/python", "workbench_server.py", door.fileno())
         assert door.get_inheritable()

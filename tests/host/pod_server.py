@@ -107,7 +107,7 @@ class Server:
 def running(root: Path) -> Iterator[Server]:
     """Run the server in a folder that everybody may enter."""
     for folder in root.parents[:2]:
-        folder.chmod(0o755)
+        folder.chmod(folder.stat().st_mode | 0o055)
     found = Server(root)
     found.set_up()
     found.set_up()  # as every start of the pod does

@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_read_fails_a_backup_that_is_made_nevertheless(bac
         (folder / name).write_text(name)
     (folder / "shut").chmod(0)
     for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o755)
+        place.chmod(place.stat().st_mode | 0o055)
     shutil.chown(folder / "shut", "root")
     (backups.root / "repository").mkdir()
     shutil.chown(backups.root / "repository", "postgres")

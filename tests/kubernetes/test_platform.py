@@ -13,18 +13,21 @@ import pytest
 from terrace import fleet, platform
 from terrace.resolve import Blueprint
 from terrace.spec import Role
-from terrace.targets.kubernetes import namespace
 from terrace.targets.kubernetes.cluster import Cluster
-from tests.components.recording import HIGHER_ON_KUBERNETES, WHOLE_ON_KUBERNETES, blueprint
+from tests.components.recording import ON_KUBERNETES, blueprint
 from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.world import World, steps
 
 APPS, BATCH = "apis/apps/v1", "apis/batch/v1"
-DEPLOYMENTS = ("backup", "dvc", "evidently", "feast", "gateway", "mlflow")
-STATEFUL_SETS = ("mlserver", "postgres", "prometheus", "seaweedfs", "timer")
+DEPLOYMENTS = ("backup", "dvc", "evidently", "feast", "gateway", "mlflow", "portal", "workbench")
+WORKBENCHES = ("wb-data-engineer", "wb-data-scientist", "wb-ml-engineer", "wb-software-engineer")
+STATEFUL_SETS = ("airflow", "audit", "mlserver", "postgres", "prometheus", "seaweedfs", *WORKBENCHES)
 BUCKETS = ("bucket-backup", "bucket-dvc", "bucket-mlflow")
-JOBS = (*BUCKETS, "database-feast", "database-mlflow", "database-mlflow-accounts", "database-predictions")
-CRON_JOBS = ("backup-databases", "backup-timer", "restore-databases", "restore-timer")
+DATABASES = ("airflow", "feast", "mlflow", "mlflow-accounts", "predictions")
+JOBS = (*BUCKETS, *(f"database-{name}" for name in DATABASES))
+CRON_JOBS = tuple(
+    f"{what}-{part}" for part in ("databases", "airflow", "audit", *WORKBENCHES) for what in ("backup", "restore")
+)
 STORAGE_CLASS = "of-the-tests"
 TEAM = "    team:\n"
 SEVEN_ROLES = get_args(Role)[:7]
@@ -94,20 +97,15 @@ def wanted(tmp_path: Path, world: World, storage: str) -> Blueprint:
 
 def _blueprint(folder: Path, world: World, storage: str, more: str = "") -> Blueprint:
     lines = f"    kubernetes: {{namespace: {world.namespace}, storage_class: {storage}, user_prefix: 'oidc:'}}\n"
-    tier = WHOLE_ON_KUBERNETES
     return blueprint(
-        tier,
+        ON_KUBERNETES,
         folder,
-        HIGHER_ON_KUBERNETES,
         target="kubernetes",
         edit=lambda text: text.replace(TEAM, PEOPLE) + lines + more,
     )
 
 
-def test_every_pod_is_admitted_where_restricted_is_enforced(
-    world: World, wanted: Blueprint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(namespace, "ENFORCED_FROM_TIER", 1)
+def test_every_pod_is_admitted_where_restricted_is_enforced(world: World, wanted: Blueprint) -> None:
     made = world.up(lambda: _build(wanted))
     assert set(steps(made).values()) == {"create"}
     labels = world.plane.request("GET", f"/api/v1/namespaces/{world.namespace}")["metadata"]["labels"]
@@ -117,21 +115,20 @@ def test_every_pod_is_admitted_where_restricted_is_enforced(
     _require_ready(world)
     assert [event["message"] for event in _refusals(world)] == []
     used, hard = (world.object("ResourceQuota", "platform")["status"][part] for part in ("used", "hard"))
-    assert used["persistentvolumeclaims"] == hard["persistentvolumeclaims"] == "5"
+    assert used["persistentvolumeclaims"] == hard["persistentvolumeclaims"] == str(len(STATEFUL_SETS))
 
     seen = fleet.examine("local", made.outputs).services
     assert [(each.name, each.detail) for each in seen if not each.healthy] == []
-    assert len(seen) == 12
+    assert len(seen) == 15
 
 
 def test_what_is_started_by_hand_is_admitted_and_reads_a_volume_on_the_node_that_has_it(
-    world: World, wanted: Blueprint, monkeypatch: pytest.MonkeyPatch
+    world: World, wanted: Blueprint
 ) -> None:
-    monkeypatch.setattr(namespace, "ENFORCED_FROM_TIER", 1)
     assert world.up(lambda: _build(wanted)).ok
     nodes = {name: _run_to_its_end(world, name) for name in CRON_JOBS}
     assert [event["message"] for event in _refusals(world)] == []
-    assert nodes["backup-timer"] == world.object("Pod", "timer-0")["spec"]["nodeName"]
+    assert nodes["backup-airflow"] == world.object("Pod", "airflow-0")["spec"]["nodeName"]
 
 
 def _run_to_its_end(world: World, name: str) -> str:

@@ -14,7 +14,7 @@ from terrace.images import Images
 from terrace.images.table import ImageTable
 from terrace.rights import RightsTable, SlotRights
 from terrace.targets.kubernetes import content, namespace, network
-from terrace.targets.kubernetes.announced import route_text
+from terrace.targets.kubernetes.announced import ROUTE_TEXTS
 from terrace.targets.kubernetes.network import Calls
 from terrace.targets.kubernetes.pods import CHECKSUM, Pod, Surroundings
 from terrace.team import Member
@@ -161,8 +161,8 @@ def test_a_private_registry_has_its_secret() -> None:
 def test_a_route_leads_to_the_service_by_its_name() -> None:
     routed = replace(WORKLOAD, routes=(Route("/shop/", "http", "gateway", "tracking"),))
 
-    assert "proxy_pass http://shop:15000/;" in route_text("conf", [WORKLOAD, routed])
-    assert '"~^(GET|HEAD|OPTIONS) /shop/" read;' in route_text("needs", [routed])
+    assert "proxy_pass http://shop:15000/;" in ROUTE_TEXTS["conf"]([WORKLOAD, routed])
+    assert '"~^(GET|HEAD|OPTIONS) /shop/" read;' in ROUTE_TEXTS["needs"]([routed])
 
 
 def test_both_ends_of_an_edge_are_opened_and_nothing_else() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from components.gateway.parts import collector
 from components.templates import render
 from terrace.targets.kubernetes.target import KubernetesTarget
 from terrace.workload import Artifact, File, Metrics, Port, Probe, Process, SetupStep, Workload
@@ -12,18 +13,21 @@ if TYPE_CHECKING:
     from components.gateway.nginx import NginxSpec
 
 ROUTES = "routes"
+ROUTES_FOLDER = f"$(CONFIG)/{ROUTES}"
 CERTIFICATES = ("$(BIN)/python", "$(CONFIG)/certificates.py")
 
 
-def workload(spec: NginxSpec, files: tuple[File, ...], names: tuple[str, ...]) -> Workload:
+def workload(spec: NginxSpec, target: KubernetesTarget, files: tuple[File, ...], names: tuple[str, ...]) -> Workload:
     """Return the entrance's pod.
 
     Args:
         spec: Its options.
+        target: Where it runs.
         files: All files.
         names: The names that its certificate has, beside those of its own loopback.
     """
     nginx = ("/usr/sbin/nginx", "-c", "$(CONFIG)/nginx.conf", "-e", "stderr")
+    audit = collector.of(target.audit_port, ROUTES_FOLDER, target.host_of("audit"))
     return Workload(
         name="gateway",
         artifact=Artifact(lock="gateway"),
@@ -33,18 +37,20 @@ def workload(spec: NginxSpec, files: tuple[File, ...], names: tuple[str, ...]) -
             Process("access", ("$(PYTHON)", "$(CONFIG)/access_log.py"), memory_mb=128),
             Process("exporter", _exporter_command(spec), memory_mb=256, image="nginx-exporter"),
             Process("certificate", (*CERTIFICATES, "keep"), memory_mb=128),
+            *audit.processes,
         ),
         ports=(
             Port("https", spec.port, public=True),
             Port("status", spec.status_port),
             Port("metrics", spec.exporter_port),
         ),
-        files=files,
+        files=(*files, *audit.files),
         environment={
             "ACCESS_LOG_SOCKET": "$(DATA)/access.sock",
             "CERTIFICATE_FOLDER": "$(DATA)/tls",
             "NGINX_PID": "$(DATA)/nginx.pid",
             "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((*names, "localhost", "127.0.0.1"))),
+            **audit.environment,
         },
         probe=Probe("status", "/status", timeout_seconds=60),
         metrics=(Metrics("metrics"), Metrics("status", "/certificates")),
@@ -54,9 +60,14 @@ def workload(spec: NginxSpec, files: tuple[File, ...], names: tuple[str, ...]) -
 
 def configuration(spec: NginxSpec, target: KubernetesTarget) -> str:
     """Return nginx's configuration."""
-    options = {**spec.model_dump(), "address": "$(LISTEN)"}
     return render(
-        "gateway", "nginx.conf", environment=target.environment, routes=f"$(CONFIG)/{ROUTES}", audit=False, **options
+        "gateway",
+        "nginx.conf",
+        environment=target.environment,
+        routes=ROUTES_FOLDER,
+        audit=target.audit_port is not None,
+        portal="portal" in target.blueprint.slots,
+        **{**spec.model_dump(), "address": "$(LISTEN)"},
     )
 
 

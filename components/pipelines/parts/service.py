@@ -11,6 +11,7 @@ from pydantic import Field
 
 from components.base import Account, FlavorSpec, Inputs, PersonAccount
 from components.data_quality import DataQualityOutputs
+from components.gateway import GatewayOutputs
 from components.programs import program_files
 from terrace.targets import Target
 from terrace.workload import Act, File, Route
@@ -32,7 +33,10 @@ class ServiceSpec(FlavorSpec):
     """The options that the service has under every engine."""
 
     port: int = Field(15090, ge=1024, le=65535, description="TCP port on loopback.")
-    memory_mb: int = Field(4096, ge=512, description="Most memory (MiB) of one step's process.")
+    volume_gb: int = Field(20, ge=1, description="Size (GiB) of its volume, on Kubernetes.")
+    memory_mb: int = Field(
+        4096, ge=512, description="Most memory (MiB) of one step's process; on Kubernetes of all that run at once."
+    )
     keep_runs: int = Field(20, ge=1, le=10000, description="Runs of each pipeline whose files are kept.")
     bundle_mb: int = Field(256, ge=1, le=4096, description="Largest bundle (MiB) that can be sent.")
 
@@ -45,11 +49,11 @@ def shipped(engine: str) -> tuple[File, ...]:
 
 
 def connections(target: Target, inputs: Inputs) -> dict[str, pulumi.Input[str]]:
-    """Return the variables that steps get: what connects a project to the platform."""
+    """Return the variables that steps get: what connects a project to the platform, from within it."""
     project: dict[str, pulumi.Input[str]] = dict(target.facts)
     for outputs in inputs.all():
         project |= outputs.connection()
-    return project
+    return inputs.of("gateway", GatewayOutputs).from_within(project)
 
 
 def environment(

@@ -60,8 +60,8 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, folder: Path, health: HealthOfAll) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self, address: tuple[str, int], folder: Path, health: HealthOfAll) -> None:
+        super().__init__(address, Handler)
         self.health = health
         self.pages = {f"/{file.name}": file for file in (folder / "site").iterdir()}
         self.pages["/"] = self.pages["/index.html"]
@@ -113,7 +113,8 @@ def main() -> None:
     environment, ca_file = os.environ["PORTAL_ENVIRONMENT"], Path(os.environ["PORTAL_CA_FILE"])
     outputs = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
     health = HealthOfAll(lambda: status.examine(environment, outputs, ca_file).document())
-    Server(int(os.environ["PORTAL_PORT"]), folder, health).serve_forever()
+    address = os.environ.get("LISTEN", "127.0.0.1"), int(os.environ["PORTAL_PORT"])
+    Server(address, folder, health).serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""JupyterLab for one person, on the open Unix socket whose file descriptor is the argument.
+"""JupyterLab for one person, on the open socket whose file descriptor is the argument.
 
 The gateway alone may open the socket, and has checked the account that each request comes with. The server lets in its
 own person and nobody else, since what leads to the socket is in the person's own hands. It keeps the password in
@@ -7,7 +7,7 @@ folder of the person's own: on loopback every user of the machine could listen.
 
 - ``WORKBENCH_PERSON``: whose it is,
 - ``WORKBENCH_PATH``: the path at the gateway,
-- ``WORKBENCH_SOCKET``: the socket's path,
+- ``WORKBENCH_DOOR``: the socket, ``unix:PATH`` or ``ADDRESS:PORT``,
 - ``WORKBENCH_IDLE_SECONDS``: after which time without work kernels, terminals, and the server itself end,
 - ``WORKBENCH_PASSWORDS``: variables of kernels and terminals that hold the person's password, separated by commas.
 """
@@ -30,6 +30,7 @@ from tornado.web import HTTPError
 from traitlets.config import Config
 
 LONGEST_LOOK_SECONDS = 60
+UNIX = "unix:"
 
 
 def account(header: str) -> tuple[str, str]:
@@ -64,11 +65,13 @@ class OwnPerson(IdentityProvider):  # type: ignore[misc]  # without types here
 class Server(ServerApp):  # type: ignore[misc]
     """Jupyter's server on a socket that is open already; Jupyter itself can only open one."""
 
-    def _bind_http_server_unix(self) -> bool:
+    def _find_http_port(self) -> None:
+        """Look for none."""
+
+    def _bind_http_server(self) -> None:
         door = socket.socket(fileno=int(sys.argv[1]))
         door.setblocking(False)
         self.http_server.add_socket(door)
-        return True
 
     def init_shutdown_no_activity(self) -> None:
         """Look more often than every minute where the time is short."""
@@ -80,7 +83,12 @@ def configuration(idle_seconds: int) -> Config:
     """Return the server's configuration."""
     config = Config()
     config.ServerApp.identity_provider_class = OwnPerson
-    config.ServerApp.sock = os.environ["WORKBENCH_SOCKET"]
+    door = os.environ["WORKBENCH_DOOR"]
+    if door.startswith(UNIX):
+        config.ServerApp.sock = door.removeprefix(UNIX)
+    else:
+        address, port = door.rsplit(":", 1)
+        config.ServerApp.ip, config.ServerApp.port = address, int(port)
     config.ServerApp.base_url = os.environ["WORKBENCH_PATH"]
     config.ServerApp.root_dir = os.environ["HOME"]
     config.ServerApp.default_url = "/lab"

@@ -86,7 +86,8 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until the process is told to end."""
-    ThreadingHTTPServer(("127.0.0.1", int(os.environ["WORKBENCH_PORT"])), Handler).serve_forever()
+    address = os.environ.get("LISTEN", "127.0.0.1"), int(os.environ["WORKBENCH_PORT"])
+    ThreadingHTTPServer(address, Handler).serve_forever()
 
 
 if __name__ == "__main__":

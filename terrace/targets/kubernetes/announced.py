@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from components.templates import render_of_role
 from terrace.targets.variables import edges
 from terrace.workload import Workload
 
-ROUTE_KINDS = {"conf": "routes.conf", "needs": "routes.needs"}
 
-
-def route_text(kind: str, workloads: Sequence[Workload]) -> str:
-    """Return nginx's file of all routes of one kind: locations, or what requests need."""
-    template = ROUTE_KINDS[kind]
+def _nginx_text(template: str, workloads: Sequence[Workload]) -> str:
+    """Return nginx's file of all routes, of one kind."""
     texts = (render_of_role("service", template, service_host=each.name, **edges(each)) for each in _sorted(workloads))
     return "".join(texts)
+
+
+def _acts_text(workloads: Sequence[Workload]) -> str:
+    """Return what requests to all routes mean to the audit log, as JSON."""
+    acts = [route["acts"] for each in _sorted(workloads) for route in edges(each)["service_routes"]]
+    return json.dumps(acts, indent=1, sort_keys=True) + "\n"
+
+
+# What the gateway is told of routes, by the endings of files: locations, what requests need, and what they mean.
+ROUTE_TEXTS: Mapping[str, Callable[[Sequence[Workload]], str]] = {
+    "conf": partial(_nginx_text, "routes.conf"),
+    "needs": partial(_nginx_text, "routes.needs"),
+    "acts": _acts_text,
+}
 
 
 def scrape_text(environment: str, workloads: Sequence[Workload]) -> str:

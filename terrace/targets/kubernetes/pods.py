@@ -163,6 +163,7 @@ class Pod:
 
     def _container(self, name: str, image: str, command: Iterable[str], size: Process) -> dict[str, Any]:
         images, memory = self.surroundings.images, size.memory_mb * size.copies
+        asked = size.rests_mb * size.copies or memory // ASKED_OF_LIMIT
         mounts = [
             *([{"name": "config", "mountPath": CONFIG, "readOnly": True}] if self._has_files else []),
             {"name": "authority", "mountPath": self.surroundings.authority_folder, "readOnly": True},
@@ -181,7 +182,7 @@ class Pod:
                 *self.content.variables(self.workload.name),
             ],
             "resources": {
-                "requests": {"cpu": CPU, "memory": f"{memory // ASKED_OF_LIMIT}Mi"},
+                "requests": {"cpu": CPU, "memory": f"{asked}Mi"},
                 "limits": {"memory": f"{memory}Mi"},
             },
             "securityContext": _security(read_only=self.surroundings.tier >= READ_ONLY_FROM_TIER),

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pulumi
 
+from components.audit import AuditSpec
 from components.programs import lock_version
 from terrace.certificates import CertificateAuthority
 from terrace.images.own import BIN
 from terrace.targets.base import Target
-from terrace.targets.kubernetes.announced import ROUTE_KINDS, route_text, scrape_text
+from terrace.targets.kubernetes.announced import ROUTE_TEXTS, scrape_text
 from terrace.targets.kubernetes.content import Content, content_of, pod_filler
 from terrace.targets.kubernetes.network import Calls
 from terrace.targets.kubernetes.pods import NAME, USER_ID, Pod, Visit
@@ -141,6 +142,10 @@ class KubernetesTarget(Target):
         """The workloads that were declared so far whose volume holds what can't be made anew."""
         return tuple(each for each in self._cluster.workloads if each.volume_gb and "." not in each.unsaved)
 
+    def listed_services(self) -> list[dict[str, Any]]:
+        """Return the services of all targets so far."""
+        return self._cluster.listed()
+
     def host_of(self, service: str, /) -> str:
         """Return the name of the service in the namespace."""
         return service
@@ -160,13 +165,19 @@ class KubernetesTarget(Target):
         """The environment's own certificate authority."""
         return self._cluster.authority
 
+    @property
+    def audit_port(self) -> int | None:
+        """The audit log's port for the gateway, which comes before it; None where there is no slot ``audit``."""
+        spec = self.blueprint.slots.get("audit")
+        return spec.gateway_port if isinstance(spec, AuditSpec) else None
+
     def when_declared(self, make: Callable[[], pulumi.Input[str]]) -> pulumi.Output[str]:
         """Return what ``make`` returns once every workload of the platform is declared."""
         return self._cluster.when_declared(lambda _: make())
 
     def route_files(self, folder: str) -> tuple[File, ...]:
         """Return the gateway's files of all services' routes."""
-        texts = {kind: self._cluster.when_declared(partial(route_text, kind)) for kind in ROUTE_KINDS}
+        texts = {kind: self._cluster.when_declared(make) for kind, make in ROUTE_TEXTS.items()}
         return tuple(File(f"{folder}/services.{kind}", text) for kind, text in texts.items())
 
     def scrape_file(self, path: str) -> File:

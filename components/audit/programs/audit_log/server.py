@@ -1,7 +1,9 @@
-"""The log over HTTP, on loopback: sources send events to ``/events``, the gateway's people read.
+"""The log over HTTP: sources send events to ``/events``, the gateway's people read.
 
 A connection's user, as the kernel knows it, says who is at its other end. The services that were told to and
 root may send. The gateway, which has asked for an account and its right, and root may read.
+
+In a cluster the gateway has a port of its own, which nobody else reaches, and other sources show a token.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
-READERS = ("gateway", "root")
+GATEWAY = "gateway"
+READERS = (GATEWAY, "root")
 OPERATOR = "operator"  # the source of what comes through the gateway, by the platform's own account
 MOST_LINES = 5000
 SHOWN = 200
@@ -29,13 +32,21 @@ COLUMNS = ("sequence", "time", "actor", "action", "object", "outcome", "count", 
 
 
 class Server(ThreadingHTTPServer):
-    """The log's server."""
+    """The log's server.
+
+    Args:
+        settings: Its settings.
+        store: The log.
+        watch: How the log is.
+        port: The port that it listens on.
+    """
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, settings: Settings, store: Store, watch: Watch) -> None:
-        super().__init__(("127.0.0.1", settings.port), Handler)
+    def __init__(self, settings: Settings, store: Store, watch: Watch, port: int) -> None:
+        super().__init__((settings.address, port), Handler)
+        self.is_for_gateway = port == settings.gateway_port
         self.settings, self.store, self.watch = settings, store, watch
 
 
@@ -68,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
         if source is None or self.path != "/events":
             self._answer(403 if source is None else 404, b"no source of events, or no such page\n")
             return
-        if source == "gateway" and self.headers.get("X-Forwarded-For"):
+        if source == GATEWAY and self.headers.get("X-Forwarded-For"):
             source = OPERATOR
         try:
             length = int(self.headers.get("Content-Length", "0"))
@@ -110,8 +121,12 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, page(self.server.settings.environment, found).encode(), "text/html; charset=utf-8")
 
     def _source(self) -> str | None:
-        own = self.connection.getsockname()
-        return self.server.settings.source(user_of(self.client_address, own), self.headers)
+        settings = self.server.settings
+        if self.server.is_for_gateway:
+            return GATEWAY
+        if settings.source_key:
+            return settings.shown(self.headers)
+        return settings.source(user_of(self.client_address, self.connection.getsockname()), self.headers)
 
     def _json(self, code: int, document: Any) -> None:
         self._answer(code, json.dumps(document).encode(), "application/json")

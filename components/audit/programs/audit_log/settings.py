@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
 
+from . import tokens
 from .peers import source_of
 
 LARGEST_BYTES = 16 * 2**20  # of events that are sent at once
@@ -23,11 +24,14 @@ class Settings:
         environment: The environment, ``AUDIT_ENVIRONMENT``.
         folder: Where the logs lie, a folder for each key, ``AUDIT_FOLDER``.
         key: What records are sealed with, ``AUDIT_KEY``.
-        port: The TCP port on loopback, ``AUDIT_PORT``.
+        port: The TCP port, ``AUDIT_PORT``.
         retention_days: How long records are kept, ``AUDIT_RETENTION_DAYS``.
         sources: The services that may send, on whatever host, ``AUDIT_SOURCES`` with commas between; root may, too.
         verify_seconds: Time between two verifications of the whole log, ``AUDIT_VERIFY_MINUTES`` times 60.
         gateway_host: The host of the gateway, ``AUDIT_GATEWAY_HOST``; empty where it is this one.
+        address: The address that it listens on, ``LISTEN``.
+        gateway_port: In a cluster, the port that nobody but the gateway reaches, ``AUDIT_GATEWAY_PORT``.
+        source_key: In a cluster, makes the tokens of all other sources, ``AUDIT_SOURCE_KEY``.
     """
 
     environment: str
@@ -38,6 +42,9 @@ class Settings:
     retention_days: int
     verify_seconds: int
     gateway_host: str = ""
+    address: str = "127.0.0.1"
+    gateway_port: int | None = None
+    source_key: bytes = field(default=b"", repr=False)
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> Settings:
@@ -47,10 +54,13 @@ class Settings:
             Path(variables["AUDIT_FOLDER"]),
             variables["AUDIT_KEY"].encode(),
             int(variables["AUDIT_PORT"]),
-            tuple(variables["AUDIT_SOURCES"].split(",")),
+            tuple(variables.get("AUDIT_SOURCES", "").split(",")),
             int(variables["AUDIT_RETENTION_DAYS"]),
             int(variables["AUDIT_VERIFY_MINUTES"]) * 60,
             variables.get("AUDIT_GATEWAY_HOST", ""),
+            variables.get("LISTEN", "127.0.0.1"),
+            int(variables["AUDIT_GATEWAY_PORT"]) if "AUDIT_GATEWAY_PORT" in variables else None,
+            variables.get("AUDIT_SOURCE_KEY", "").encode(),
         )
 
     def source(self, uid: int | None, headers: Message | Mapping[str, str]) -> str | None:
@@ -67,6 +77,10 @@ class Settings:
         if not host or not self._may_send(service):
             return None
         return service if (service, host) == ("gateway", self.gateway_host) else f"{service}@{host}"
+
+    def shown(self, headers: Message | Mapping[str, str]) -> str | None:
+        """Return who sends by the token that it shows; None for who is no source of events."""
+        return tokens.source_of(self.source_key, headers.get("Authorization") or "")
 
     def _may_send(self, service: str | None) -> bool:
         return service in (*self.sources, "root")

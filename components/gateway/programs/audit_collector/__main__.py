@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,11 +27,11 @@ REQUEST_SECONDS = 30.0
 Send = Callable[[list[dict[str, Any]]], int]
 
 
-def sender(port: int) -> Send:
+def sender(host: str, port: int) -> Send:
     """Return what sends events to the audit log and returns its status; raises OSError where it isn't there."""
 
     def send(events: list[dict[str, Any]]) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_SECONDS)
+        connection = http.client.HTTPConnection(host, port, timeout=REQUEST_SECONDS)
         try:
             connection.request("POST", "/events", json.dumps({"events": events}), {"Content-Type": "application/json"})
             return connection.getresponse().status
@@ -78,12 +79,16 @@ def accounts(file: Path, further: str) -> set[str]:
 
 
 def main() -> None:
-    """Collect until the process is ended."""
+    """Collect until the process is told to end, and then what nginx, which ends at the same time, wrote last."""
     pid_file, file = Path(os.environ["NGINX_PID"]), Path(os.environ["ACCOUNTS_FILE"])
     spool = Spool(Path(os.environ["AUDIT_REQUESTS"]), lambda: os.kill(int(pid_file.read_text()), signal.SIGUSR1))
-    reader, send = Reader((), Acts(), spool.seen), sender(int(os.environ["AUDIT_PORT"]))
+    reader = Reader((), Acts(), spool.seen)
+    send = sender(os.environ.get("AUDIT_HOST", "127.0.0.1"), int(os.environ["AUDIT_PORT"]))
     alive = -HEARTBEAT_SECONDS
+    told = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told.set())
     while True:
+        is_last = told.is_set()
         try:
             reader.acts = Acts.load(Path(os.environ["AUDIT_ROUTES"]))
             reader.accounts = accounts(file, os.environ["AUDIT_ACCOUNTS"])
@@ -94,6 +99,8 @@ def main() -> None:
                 alive = time.monotonic()
         except OSError as error:
             print(f"not sent yet: {error}", flush=True)
+        if is_last:
+            return
         time.sleep(PASS_SECONDS)
 
 

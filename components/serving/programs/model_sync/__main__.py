@@ -33,7 +33,7 @@ def main() -> None:
     registry = Registry(settings.alias, settings.candidate)
     builds = Builds(settings, ThreadPoolExecutor(1))
     sync = Sync(settings, registry, Server(settings.mlserver), builds, health, example_request)
-    trail = Trail(settings.audit_port, settings.data / "told.json")
+    trail = Trail(settings.audit, settings.data / "told.json", settings.audit_token)
     while not ended.is_set():
         try:
             sync.look()

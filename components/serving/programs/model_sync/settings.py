@@ -24,7 +24,8 @@ class Settings:
         port: Loopback port of its metrics and health page (``MODEL_SYNC_PORT``).
         mlserver: Address of MLServer's REST API (``MLSERVER_URL``).
         trusted_types: Types that a model may hold beyond those that skops trusts (``MODEL_SYNC_TRUSTED_TYPES``).
-        audit_port: The audit log's port on loopback, where there is one (``MODEL_SYNC_AUDIT_PORT``).
+        audit: Address of the audit log, where there is one (``MODEL_SYNC_AUDIT``).
+        audit_token: What is shown to it, where it asks for that (``MODEL_SYNC_AUDIT_TOKEN``).
         uv: The program that installs libraries; it is part of MLServer's lock.
     """
 
@@ -38,7 +39,8 @@ class Settings:
     port: int
     mlserver: str
     trusted_types: frozenset[str] = frozenset()
-    audit_port: int | None = None
+    audit: str = ""
+    audit_token: str = field(default="", repr=False)
     uv: Path = field(default_factory=lambda: Path(sys.executable).with_name("uv"))
 
     @classmethod
@@ -58,7 +60,8 @@ class Settings:
             owners=Path(environment["MODEL_SYNC_OWNERS"]),
             port=int(environment["MODEL_SYNC_PORT"]),
             mlserver=environment["MLSERVER_URL"].rstrip("/"),
-            audit_port=int(environment["MODEL_SYNC_AUDIT_PORT"]) if "MODEL_SYNC_AUDIT_PORT" in environment else None,
+            audit=environment.get("MODEL_SYNC_AUDIT", ""),
+            audit_token=environment.get("MODEL_SYNC_AUDIT_TOKEN", ""),
             trusted_types=frozenset(filter(None, environment.get("MODEL_SYNC_TRUSTED_TYPES", "").split(","))),
         )
 

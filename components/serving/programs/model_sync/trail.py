@@ -25,16 +25,18 @@ class Trail:
     """What the audit log was told.
 
     Args:
-        port: The audit log's port on loopback; None where there is none.
+        log: The audit log's address; empty where there is none.
         file: Where it's noted: model → when the last move that was told came into production.
+        token: What is shown to the log; empty where it knows who this is.
     """
 
-    def __init__(self, port: int | None, file: Path) -> None:
-        self._port, self._file = port, file
+    def __init__(self, log: str, file: Path, token: str = "") -> None:
+        self._log, self._file = log, file
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def tell(self, histories: Mapping[str, Sequence[Move]]) -> None:
         """Tell what is new; where nobody takes it, it is told the next time."""
-        if self._port is None:
+        if not self._log:
             return
         told: dict[str, str] = json.loads(self._file.read_text(encoding="utf-8")) if self._file.exists() else {}
         new = [(model, move) for model, moves in histories.items() for move in moves if move.at > told.get(model, "")]
@@ -42,7 +44,8 @@ class Trail:
             return
         try:
             body = {"events": [_event(model, move) for model, move in new]}
-            requests.post(f"http://127.0.0.1:{self._port}/events", json=body, timeout=SECONDS).raise_for_status()
+            answer = requests.post(f"{self._log}/events", json=body, headers=self._headers, timeout=SECONDS)
+            answer.raise_for_status()
         except requests.RequestException as error:
             LOG.warning("the audit log is not told yet: %s", error)
             return
