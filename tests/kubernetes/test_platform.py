@@ -28,6 +28,7 @@ JOBS = (*BUCKETS, *(f"database-{name}" for name in DATABASES))
 CRON_JOBS = tuple(
     f"{what}-{part}" for part in ("databases", "airflow", "audit", *WORKBENCHES) for what in ("backup", "restore")
 )
+VOLUMES = len(STATEFUL_SETS) + 1  # and timer's, which is there at lower tiers
 STORAGE_CLASS = "of-the-tests"
 TEAM = "    team:\n"
 SEVEN_ROLES = get_args(Role)[:7]
@@ -70,7 +71,7 @@ def storage(plane: ControlPlane, world: World) -> Iterator[str]:
     plane.request(
         "POST", "/apis/storage.k8s.io/v1/storageclasses", made | {"provisioner": "kubernetes.io/no-provisioner"}
     )
-    for number in range(len(STATEFUL_SETS)):
+    for number in range(VOLUMES):
         spec = {
             "capacity": {"storage": "200Gi"},
             "accessModes": ["ReadWriteOnce"],
@@ -85,7 +86,7 @@ def storage(plane: ControlPlane, world: World) -> Iterator[str]:
         }
         plane.request("POST", "/api/v1/persistentvolumes", volume)
     yield name
-    for number in range(len(STATEFUL_SETS)):
+    for number in range(VOLUMES):
         plane.request("DELETE", f"/api/v1/persistentvolumes/{name}-{number}")
     plane.request("DELETE", f"/apis/storage.k8s.io/v1/storageclasses/{name}")
 
@@ -95,10 +96,10 @@ def wanted(tmp_path: Path, world: World, storage: str) -> Blueprint:
     return _blueprint(tmp_path, world, storage)
 
 
-def _blueprint(folder: Path, world: World, storage: str, more: str = "") -> Blueprint:
+def _blueprint(folder: Path, world: World, storage: str, more: str = "", tier: int = ON_KUBERNETES) -> Blueprint:
     lines = f"    kubernetes: {{namespace: {world.namespace}, storage_class: {storage}, user_prefix: 'oidc:'}}\n"
     return blueprint(
-        ON_KUBERNETES,
+        tier,
         folder,
         target="kubernetes",
         edit=lambda text: text.replace(TEAM, PEOPLE) + lines + more,
@@ -115,7 +116,7 @@ def test_every_pod_is_admitted_where_restricted_is_enforced(world: World, wanted
     _require_ready(world)
     assert [event["message"] for event in _refusals(world)] == []
     used, hard = (world.object("ResourceQuota", "platform")["status"][part] for part in ("used", "hard"))
-    assert used["persistentvolumeclaims"] == hard["persistentvolumeclaims"] == str(len(STATEFUL_SETS))
+    assert (used["persistentvolumeclaims"], hard["persistentvolumeclaims"]) == ("10", "20")
 
     seen = fleet.examine("local", made.outputs).services
     assert [(each.name, each.detail) for each in seen if not each.healthy] == []
@@ -169,6 +170,23 @@ def test_a_platforms_life(world: World, wanted: Blueprint, tmp_path: Path, stora
     again = world.up(lambda: _build(wanted))
     assert again.ok, again.errors
     _require_ready(world)
+
+
+def test_the_tier_goes_up_and_down_again(world: World, wanted: Blueprint, tmp_path: Path, storage: str) -> None:
+    lower = _blueprint(tmp_path, world, storage, tier=2)
+    assert set(steps(world.up(lambda: _build(lower))).values()) == {"create"}
+    raised = steps(world.up(lambda: _build(wanted)))
+    assert {name for name, op in raised.items() if op == "delete" and "-" not in name} == {"timer"}
+    assert {"airflow", "audit", "portal", "wb-ml-engineer"} <= {name for name, op in raised.items() if op == "create"}
+    _require_ready(world)
+    assert [event["message"] for event in _refusals(world)] == []
+
+    lowered = steps(world.up(lambda: _build(lower)))
+    assert {"airflow", "audit", "portal"} <= {name for name, op in lowered.items() if op == "delete"}
+    assert world.object("StatefulSet", "timer", APPS)["status"]["readyReplicas"] == 1
+    kept = {f"data-{name}-0" for name in (*STATEFUL_SETS, "timer")}
+    left = world.plane.request("GET", f"/api/v1/namespaces/{world.namespace}/persistentvolumeclaims")["items"]
+    assert {each["metadata"]["name"] for each in left} == kept
 
 
 def _require_ready(world: World) -> None:

@@ -224,7 +224,7 @@ def test_a_quota_lets_a_balancer_be_made_only_where_it_is_wanted() -> None:
     for entrances in (0, 1):
         hard = namespace.quota([WORKLOAD, replace(WORKLOAD, name="b", volume_gb=7)], entrances)["hard"]
         assert (hard["services.loadbalancers"], hard["services.nodeports"]) == (str(entrances), str(entrances))
-        assert hard["requests.storage"] == "7Gi"
+        assert hard["requests.storage"] == "14Gi"
 
 
 def test_roles_of_a_team_see_no_secret() -> None:

@@ -14,6 +14,7 @@ ENFORCED_FROM_TIER = 3
 CPU_OF_PROCESS_M = 1000  # what a process is thought to take at most (thousandths of a core), for the quota
 JOBS = 20  # pods beside those of services: what runs once, and what people start
 ROLLING = 2  # a service's new pod starts before its old one ends
+LEFT = 2  # volumes stay when their service goes: at another tier, or with a person who left
 VIEW = ("get", "list", "watch")
 
 # What a right in the cluster allows there, beyond those below it. None of them shows Secrets or ConfigMaps.
@@ -59,8 +60,8 @@ def quota(workloads: Iterable[Workload], entrances: int) -> dict[str, Any]:
         "requests.cpu": f"{ROLLING * len(processes) * CPU_OF_PROCESS_M}m",
         "limits.memory": f"{memory + JOBS * 512}Mi",
         "requests.memory": f"{memory + JOBS * 512}Mi",
-        "persistentvolumeclaims": str(len(volumes)),
-        "requests.storage": f"{sum(volumes)}Gi",
+        "persistentvolumeclaims": str(LEFT * len(volumes)),
+        "requests.storage": f"{LEFT * sum(volumes)}Gi",
         "services.loadbalancers": str(entrances),
         "services.nodeports": str(entrances),  # a balancer's Service takes one, too
     }
