@@ -192,7 +192,7 @@ def second_server(platform: Any, tmp_path_factory: pytest.TempPathFactory) -> It
     settings = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     runtime = DATA / workbench(ROLE) / ".idle"
     door = runtime / "http"
-    settings |= {"WORKBENCH_IDLE_SECONDS": str(IDLE_SECONDS), "WORKBENCH_SOCKET": str(door)}
+    settings |= {"WORKBENCH_IDLE_SECONDS": str(IDLE_SECONDS), "WORKBENCH_DOOR": f"unix:{door}"}
     settings |= {"JUPYTER_RUNTIME_DIR": str(runtime / "run")}
     _as_person("mkdir", "-p", str(runtime / "run"))
     number = pwd.getpwnam(user(ROLE))

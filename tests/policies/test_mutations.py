@@ -65,7 +65,7 @@ def text(path: str, old: str, new: str) -> Change:
 MUTATIONS = (
     Mutation("A8", GATEWAY, text("nginx.conf", "requests.jsonl audit;", "requests.jsonl combined;")),
     Mutation("A8", GATEWAY, own("service_name", "entrance")),
-    Mutation("A8", MLSERVER, plain("MODEL_SYNC_AUDIT_PORT", "")),
+    Mutation("A8", MLSERVER, plain("MODEL_SYNC_AUDIT", "")),
     Mutation(
         "A11",
         MLFLOW,

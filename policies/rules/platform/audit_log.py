@@ -9,15 +9,15 @@ from policies.resource import Resource, service_of
 from policies.rule import Rule, Violation
 from policies.stack import Stack
 
-PORTS = {"gateway": "AUDIT_PORT", "serving": "MODEL_SYNC_AUDIT_PORT"}
+WAYS = {"gateway": "AUDIT_PORT", "serving": "MODEL_SYNC_AUDIT"}  # variables that lead to the log
 
 
 def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
-    port = resource.variable(PORTS[resource.slot])
-    if not port.is_there:
-        yield Violation(port.path, "it tells no audit log what is done")
+    way = resource.variable(WAYS[resource.slot])
+    if not way.is_there:
+        yield Violation(way.path, "it tells no audit log what is done")
     elif resource.variables["service_name"].text not in stack.told("audit", "AUDIT_SOURCES"):
-        yield Violation(port.path, "the audit log doesn't take what it tells")
+        yield Violation(way.path, "the audit log doesn't take what it tells")
     content = resource.file("nginx.conf")
     if resource.slot == "gateway" and not any(
         words[1:] == ("audit",) for words in directives(content.text, "access_log")
@@ -38,7 +38,7 @@ RULE = Rule(
         "eu_ai_act": ("12",),
     },
     fix="add the slot: `audit: {}`",
-    of=service_of(*PORTS),
+    of=service_of(*WAYS),
     check=_check,
     whole_stack=True,
 )
