@@ -29,7 +29,7 @@ def examine(env: str, outputs: Mapping[str, Any]) -> Status:
     seen: dict[str, tuple[bool, str]] = {}
     healths = []
     for service in outputs.get("services") or ():
-        workload = str(urlsplit(service["probe_url"]).hostname)
+        workload = str(urlsplit(service["probe_url"]).hostname).partition(".")[0]
         if workload not in seen:
             seen[workload] = _look(where, workload)
         healthy, detail = seen[workload]

@@ -114,12 +114,17 @@ class File:
 
 @dataclass(frozen=True)
 class Probe:
-    """How to see that the workload is healthy: an HTTP GET answered with ``status``."""
+    """How to see that the workload is healthy: an HTTP GET answered with ``status``.
+
+    ``alive`` is a page that is answered as long as the process works, where ``path`` also tells of what it needs:
+    once it has come up, Kubernetes goes by that, so that nothing is started anew for the fault of something else.
+    """
 
     port: str
     path: str
     status: int = 200
     timeout_seconds: int = 120
+    alive: str = ""
 
 
 READING = ("GET", "HEAD", "OPTIONS")
@@ -172,6 +177,7 @@ class Route:
         servers: Where people's own servers are, ``unix:PATH`` or ``HOST:PORT`` by account. Each gets its person's
             requests with the account that they came with, and with the path as it was sent; all others' requests go to
             ``port``.
+        shows: Name of a file of the gateway's own with headers by which the workload knows it.
         reads: Whether it's data that is read there, so that the audit log is told of reading, too.
         acts: What the audit log is told; of several that fit, the first counts, and what none fits is «read» or
             «change» by its method.
@@ -186,6 +192,7 @@ class Route:
     body_mb: int = 16
     hidden: tuple[str, ...] = ()
     servers: Mapping[str, str] = field(default_factory=dict)
+    shows: str = ""
     reads: bool = False
     acts: tuple[Act, ...] = ()
 

@@ -16,9 +16,6 @@ class AuditSpec(FlavorSpec):
     """What every flavor's options have: other services send events to its port."""
 
     port: int = Field(18190, ge=1024, le=65535, description="TCP port to which services send events.")
-    gateway_port: int = Field(
-        18191, ge=1024, le=65535, description="On Kubernetes, the TCP port that the gateway alone reaches."
-    )
 
 
 @dataclass(frozen=True)

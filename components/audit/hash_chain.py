@@ -18,16 +18,18 @@ from pydantic import Field
 
 from components.audit import AuditOutputs, AuditSpec
 from components.base import Account, Component, FlavorSpec, Inputs
-from components.gateway import GatewayOutputs
+from components.gateway import AUDIT_TOKEN, GatewayOutputs
 from components.programs import program_files
 from terrace.password import Password
 from terrace.targets.base import Service, Target
 from terrace.targets.host import HostTarget
+from terrace.targets.kubernetes.target import KubernetesTarget
 from terrace.workload import READING, Act, Artifact, Metrics, Need, Port, Probe, Process, Route, Workload
 
 PATH = "/audit/"
 ACCOUNT = "seal"
-ENTRANCE = "gateway"
+# What the log is told of its sources, what makes their tokens, and the gateway's file that shows its own.
+Sources = tuple[Mapping[str, str], pulumi.Output[str] | None, str]
 
 
 class HashChainSpec(AuditSpec):
@@ -57,49 +59,40 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
     def build(self, spec: HashChainSpec, inputs: Inputs) -> AuditOutputs:
         """Run the writer; services find it by the target."""
         key = Account(ACCOUNT, Password("audit-seal", self).value)
-        if isinstance(self.target, HostTarget):
-            source_key, workload = None, _on_host(spec, self.target, key)
-        else:
-            source_key = Password("audit-sources", self).value
-            workload = _in_cluster(spec, self.target, key, source_key)
+        known, source_key, shown = _on_host(self.target) if isinstance(self.target, HostTarget) else self._in_cluster()
+        workload = _workload(spec, self.target, key, known, source_key, shown)
         self.target.run(workload, self)
         url = inputs.of("gateway", GatewayOutputs).url + PATH
         probe = self.target.address(workload, "http") + "/health"
         self.target.services.append(Service("audit", spec.flavor, workload.name, url, probe, spec.port))
         return AuditOutputs(url, self.target.host_of(workload.name), spec.port, key, source_key)
 
+    def _in_cluster(self) -> Sources:
+        """Return how services show who they are."""
+        return {}, self.on(KubernetesTarget).audit_key, AUDIT_TOKEN
 
-def _on_host(spec: HashChainSpec, target: HostTarget, key: Account) -> Workload:
-    """Return the log where the kernel knows which service sends."""
+
+def _on_host(target: HostTarget) -> Sources:
+    """Return what is told of services whom the kernel knows."""
     places = target.blueprint.places
-    gateway_host = places["gateway"] if places["gateway"] != places["audit"] else ""
-    known = {
-        "AUDIT_SOURCES": ",".join(target.audit_sources),
-        **({"AUDIT_GATEWAY_HOST": gateway_host} if gateway_host else {}),
-    }
-    return _workload(spec, target, (Port("http", spec.port),), known, {"AUDIT_KEY": key.password})
-
-
-def _in_cluster(spec: HashChainSpec, target: Target, key: Account, source_key: pulumi.Output[str]) -> Workload:
-    """Return the log where services show tokens, and network policies let the gateway alone to its port."""
-    ports = Port("http", spec.port), Port(ENTRANCE, spec.gateway_port)
-    secrets = {"AUDIT_KEY": key.password, "AUDIT_SOURCE_KEY": source_key}
-    return _workload(spec, target, ports, {"AUDIT_GATEWAY_PORT": str(spec.gateway_port)}, secrets)
+    elsewhere = places["gateway"] != places["audit"]
+    known = {"AUDIT_SOURCES": ",".join(target.audit_sources)}
+    return {**known, **({"AUDIT_GATEWAY_HOST": places["gateway"]} if elsewhere else {})}, None, ""
 
 
 def _workload(
     spec: HashChainSpec,
     target: Target,
-    ports: tuple[Port, ...],
+    key: Account,
     known: Mapping[str, str],
-    secrets: Mapping[str, pulumi.Input[str]],
+    source_key: pulumi.Output[str] | None,
+    shown: str,
 ) -> Workload:
-    """Return the log's service; its last port is what the gateway comes to."""
     return Workload(
         name="audit",
         artifact=Artifact(),
         processes=(Process("writer", ("$(PYTHON)", "-m", "audit_log"), memory_mb=512),),
-        ports=ports,
+        ports=(Port("http", spec.port),),
         files=program_files("audit", "audit_log"),
         environment={
             "PYTHONPATH": "$(CONFIG)",
@@ -110,18 +103,19 @@ def _workload(
             "AUDIT_VERIFY_MINUTES": str(spec.verify_minutes),
             **known,
         },
-        secrets=secrets,
+        secrets={"AUDIT_KEY": key.password, **({"AUDIT_SOURCE_KEY": source_key} if source_key else {})},
         probe=Probe("http", "/health", timeout_seconds=30),
         routes=(
             Route(
                 PATH,
-                ports[-1].name,
+                "http",
                 auth="gateway",
                 slot="audit",
                 # What none fits is for the platform's own account: Terrace's commands send what they did by it.
                 needs=(Need("read", READING),),
                 hidden=("metrics",),
                 reads=True,
+                shows=shown,
                 acts=(Act(f"POST {PATH}events", ""),),
             ),
         ),

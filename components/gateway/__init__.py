@@ -9,6 +9,8 @@ import pulumi
 
 from components.base import Account, SlotOutputs
 
+AUDIT_TOKEN = "audit-token.conf"  # in a cluster, nginx's header by which the audit log knows the gateway
+
 
 @dataclass(frozen=True)
 class GatewayOutputs(SlotOutputs):

@@ -74,8 +74,11 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
         build = self.on_host if isinstance(self.target, HostTarget) else self.on_kubernetes
         host, inside, resource = build(spec, account, inputs.people)
         outputs = GatewayOutputs(host, spec.port, self.target.ca_file, account, inside, "gateway", resource)
-        probe = f"https://{inside}:{spec.port}/healthz"
-        self.target.services.append(Service("gateway", spec.flavor, "gateway", f"{outputs.url}/", probe, spec.port))
+        self.target.services.append(
+            Service(
+                "gateway", spec.flavor, "gateway", f"{outputs.url}/", f"https://{inside}:{spec.port}/healthz", spec.port
+            )
+        )
         return outputs
 
     def on_host(
@@ -99,7 +102,7 @@ class Nginx(Component[NginxSpec, GatewayOutputs]):
             *target.route_files(pod.ROUTES),
         )
         workload = pod.workload(spec, target, files, (host, *names))
-        return host, names[-1], target.run(workload, self)
+        return host, target.host_of("gateway"), target.run(workload, self)
 
 
 def _workload(spec: NginxSpec, target: HostTarget, account: Account, people: tuple[PersonAccount, ...]) -> Workload:

@@ -39,6 +39,7 @@ from terrace.targets.base import Service
 from terrace.workload import Artifact, Metrics, Port, Probe, Process, Route, SetupStep, Workload
 
 PAGES = "/airflow/"
+RESTS_MB = 512  # of a worker that waits for a step
 INTAKE = f"{PROGRAMS}.airflow_intake"
 KEYS = ("airflow-fernet-key", "airflow-session-key", "airflow-token-key")
 # For an interval (seconds) that has always passed, also since a moment that lies ahead, as after a clock was set back:
@@ -130,7 +131,7 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
                 **self._keys(),
                 **project,
             },
-            probe=Probe("http", "/health", timeout_seconds=180),
+            probe=Probe("http", "/health", timeout_seconds=180, alive="/alive"),
             routes=(
                 route(spec),
                 # What tasks and the scheduler say to each other stays on the machine.
@@ -157,7 +158,14 @@ def _processes(spec: AirflowSpec) -> tuple[Process, ...]:
         Process("server", (*own, INTAKE), 512, stop_seconds=10),
         Process("web", (airflow, "api-server", "--proxy-headers"), 2048, stop_seconds=10),
         # Steps are its children, and have its limit.
-        Process("scheduler", (*own, f"{INTAKE}.scheduler"), spec.memory_mb, stop_seconds=30),
+        Process(
+            "scheduler",
+            (*own, f"{INTAKE}.scheduler"),
+            spec.memory_mb,
+            stop_seconds=30,
+            copies=spec.parallelism,
+            rests_mb=RESTS_MB,
+        ),
         Process("dag-processor", (airflow, "dag-processor"), 1024, stop_seconds=10),
     )
 

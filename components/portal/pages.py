@@ -107,7 +107,12 @@ def _workload(spec: PagesSpec, target: Target) -> Workload:
 def _outputs(target: Target) -> dict[str, Any]:
     """Return what `terrace.status` wants to know, in the form of stack outputs."""
     blueprint = target.blueprint
-    return {"tier": blueprint.tier, "target": blueprint.target, "services": target.listed_services()}
+    # In a cluster its own name may lead nowhere from within its pod.
+    services = [
+        {**each, "probe_url": f"http://127.0.0.1:{each['probe_port']}/health"} if each["name"] == NAME else each
+        for each in target.listed_services()
+    ]
+    return {"tier": blueprint.tier, "target": blueprint.target, "services": services}
 
 
 def _page(blueprint: Blueprint, outputs: dict[str, Any]) -> str:

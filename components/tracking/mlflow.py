@@ -164,12 +164,14 @@ def _is_s3(store: Store) -> bool:
 
 
 def _settings(spec: MLflowSpec, gateway: GatewayOutputs, store: Store, host: str) -> dict[str, str]:
+    # The gateway as people, the platform's own services, and who forwards its port name it.
+    entrances = (gateway.address, f"{gateway.inside}:{gateway.port}", f"localhost:{gateway.port}")
+    allowed = (f"{host}:{spec.port}", *entrances)
     return {
         "HOME": "$(DATA)",
         "PYTHONPATH": "$(CONFIG)",
         "MLFLOW_AUTH_CONFIG_PATH": "$(CONFIG)/basic_auth.ini",
-        # The certificate names localhost, too.
-        "MLFLOW_SERVER_ALLOWED_HOSTS": f"{host}:{spec.port},{gateway.address},localhost:{gateway.port}",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(dict.fromkeys(allowed)),
         "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"{gateway.url},https://localhost:{gateway.port}",
         "MLFLOW_ARTIFACTS_DESTINATION": store.location,
         **store.environment,

@@ -35,6 +35,7 @@ from terrace.workload import Artifact, File, Metrics, Need, Port, Probe, Process
 SLOT = "workbench"
 PATH = "/workbench/"
 LONGEST_USER = 32  # what Linux takes
+POD_PORT = 15051  # of a person's server, which has a pod of its own
 ASLEEP_MB = 128  # and some room for when somebody comes
 PASSWORDS = ("TERRACE_GATEWAY_PASSWORD", "MLFLOW_TRACKING_PASSWORD", "PIPELINES_PASSWORD")
 
@@ -44,7 +45,6 @@ class JupyterLabSpec(FlavorSpec):
 
     flavor: Literal["jupyterlab"] = "jupyterlab"
     port: int = Field(15050, ge=1024, le=65535, description="TCP port of their metrics.")
-    server_port: int = Field(15051, ge=1024, le=65535, description="On Kubernetes, TCP port of each person's server.")
     volume_gb: int = Field(20, ge=1, description="Size (GiB) of each person's volume, on Kubernetes.")
     idle_minutes: int = Field(
         60,
@@ -72,7 +72,7 @@ class JupyterLab(Component[JupyterLabSpec, WorkbenchOutputs]):
         """Run a server for everybody who has the right."""
         gateway = inputs.of("gateway", GatewayOutputs)
         people = [person for person in inputs.people if person.member.may(SLOT, "use")]
-        place = _on_host(self.target, people) if isinstance(self.target, HostTarget) else _in_pods(spec, people)
+        place = _on_host(self.target, people) if isinstance(self.target, HostTarget) else _in_pods(people)
         shared = _shared(spec, place)
         software = self.target.run(shared, self)
         for name, person in place.people.items():
@@ -98,6 +98,7 @@ class _Place:
         shared: The software that is there once for all servers.
         own: The software of each.
         ports: The ports of each.
+        again: What starts the door anew when its server has ended well, where nobody else does so at once.
     """
 
     people: Mapping[str, PersonAccount]
@@ -108,6 +109,7 @@ class _Place:
     shared: Artifact
     own: Artifact
     ports: tuple[Port, ...] = ()
+    again: tuple[str, ...] = ()
 
 
 def _on_host(target: HostTarget, people: Sequence[PersonAccount]) -> _Place:
@@ -128,18 +130,19 @@ def _on_host(target: HostTarget, people: Sequence[PersonAccount]) -> _Place:
     )
 
 
-def _in_pods(spec: JupyterLabSpec, people: Sequence[PersonAccount]) -> _Place:
+def _in_pods(people: Sequence[PersonAccount]) -> _Place:
     """Return a pod for each person, whose port nobody but the gateway reaches."""
     named = {service_name(person.user, ""): person for person in people}
     return _Place(
         named,
-        {person.user: f"{name}:{spec.server_port}" for name, person in named.items()},
+        {person.user: f"{name}:{POD_PORT}" for name, person in named.items()},
         [],
-        door=f"$(LISTEN):{spec.server_port}",
+        door=f"$(LISTEN):{POD_PORT}",
         binaries="$(BIN)",
         shared=Artifact(),
         own=JupyterLab.artifact,
-        ports=(Port("http", spec.server_port),),
+        ports=(Port("http", POD_PORT),),
+        again=("/bin/sh", "-c", 'while "$@"; do :; done', "door"),  # the kubelet waits longer each time
     )
 
 
@@ -193,14 +196,15 @@ def _of_person(
     person: PersonAccount,
     environment: Mapping[str, pulumi.Input[str]],
 ) -> Workload:
-    """Return one person's server. It holds no secret: the person brings the password with each request."""
-    door = ("$(PYTHON)", "-I", "$(CONFIG)/workbench_door.py")
+    """Return one person's server. It holds no password: the person brings it with each request."""
+    door = (*place.again, "$(PYTHON)", "-I", "$(CONFIG)/workbench_door.py")
     return Workload(
         name=name,
         artifact=place.own,
         processes=(Process("server", door, spec.memory_mb, rests_mb=ASLEEP_MB),),
         ports=place.ports,
         files=(
+            File("account.json", _account(person), live=True),
             *program_files(SLOT, "workbench_door.py"),
             *program_files(SLOT, "workbench_server.py"),
             *(File(f"notebooks/{file.path}", file.content) for file in program_files(SLOT, "debugpy.py")),
@@ -212,6 +216,7 @@ def _of_person(
             "PYTHONPATH": "$(CONFIG)/notebooks",
             "JUPYTER_RUNTIME_DIR": "$(DATA)/.run",
             "WORKBENCH_PERSON": person.user,
+            "WORKBENCH_ACCOUNT": "$(CONFIG)/account.json",
             "WORKBENCH_PATH": PATH,
             "WORKBENCH_DOOR": place.door,
             "WORKBENCH_IDLE_SECONDS": str(spec.idle_minutes * 60),
@@ -225,6 +230,16 @@ def _of_person(
         reached_by="gateway",
         volume_gb=spec.volume_gb,
     )
+
+
+def _account(person: PersonAccount) -> pulumi.Output[str]:
+    """Return a salted hash of a person's password; a fast one will do, see `PersonAccount`."""
+
+    def digest(password: str) -> str:
+        salt = hashlib.sha256(f"workbench:{person.user}:{password}".encode()).hexdigest()[:16]
+        return json.dumps({"salt": salt, "digest": hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()})
+
+    return pulumi.Output.secret(person.password.apply(digest))
 
 
 def _connection(inputs: Inputs, person: PersonAccount) -> dict[str, pulumi.Input[str]]:

@@ -69,6 +69,7 @@ def edges(workload: Workload) -> dict[str, Any]:
                 "body_mb": route.body_mb,
                 "hidden": list(route.hidden),
                 "servers": dict(route.servers),
+                "shows": route.shows,
                 "acts": gateway_acts(route.path, route.slot, route.acts, reads=route.reads),
             }
             for route in workload.routes

@@ -44,7 +44,7 @@ class Running:
         monkeypatch.setattr(Settings, "source", lambda *_about: self.sender)
         self.store = open_chain(folder, KEY)
         self.watch = Watch(settings(folder), self.store)
-        self.server = Server(settings(folder), self.store, self.watch, 0)
+        self.server = Server(settings(folder), self.store, self.watch)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, str]:

@@ -87,10 +87,7 @@ def test_the_quota_has_room_for_every_pod_twice(objects: list[dict[str, Any]]) -
     for kind, name in (("limits", "limits.memory"), ("requests", "requests.memory")):
         taken = sum(_mebibytes(pod, kind) for pod in templates) + sum(_mebibytes(pod, kind) for pod in services)
         assert taken <= int(hard[name].removesuffix("Mi")), name
-    claims = [claim for each in of(objects, "StatefulSet") for claim in each["spec"]["volumeClaimTemplates"]]
-    assert hard["persistentvolumeclaims"] == str(2 * len(claims))
-    sizes = [int(claim["spec"]["resources"]["requests"]["storage"].removesuffix("Gi")) for claim in claims]
-    assert hard["requests.storage"] == f"{2 * sum(sizes)}Gi"
+    assert not {"persistentvolumeclaims", "requests.storage"} & hard.keys(), "volumes that stay would block new ones"
 
 
 def _mebibytes(template: dict[str, Any], kind: str) -> int:

@@ -35,13 +35,14 @@ def test_a_person_has_a_pod_without_a_password_and_a_volume(objects: list[dict[s
     (claim,) = workbench["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["resources"]["requests"]["storage"] == "20Gi"
     (container,) = containers(workbench["spec"]["template"])
+    assert container["command"][:2] == ["/bin/sh", "-c"], "it is begun anew at once when nobody worked"
     assert container["resources"] == {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "4096Mi"}}
     assert "/terrace/workbench:" in container["image"]
     given = _environment(objects, "wb-ann")
     assert given["WORKBENCH_DOOR"] == "0.0.0.0:15051"
     assert given["MLFLOW_TRACKING_USERNAME"] == given["TERRACE_GATEWAY_USER"] == "ann"
     assert not any(name.endswith("_PASSWORD") for name in given)
-    assert set(named(objects, "Secret", "wb-ann")["data"]) == {"UV_SYSTEM_CERTS"}
+    assert set(named(objects, "Secret", "wb-ann")["data"]) == {"UV_SYSTEM_CERTS", "account.json"}
 
 
 def test_the_account_leads_to_the_persons_pod_and_to_no_other(objects: list[dict[str, Any]]) -> None:
@@ -61,20 +62,22 @@ def test_the_platforms_own_services_come_to_the_gateway_from_within(addressed: l
         value = given[variable]
         found[variable] = value if isinstance(value, str) else file_of(addressed, name, variable)
     assert found == {
-        "TERRACE_GATEWAY_URL": "https://gateway:8443",
-        "MLFLOW_TRACKING_URI": "https://gateway:8443/mlflow",
+        "TERRACE_GATEWAY_URL": "https://gateway.platform-local.svc:8443",
+        "MLFLOW_TRACKING_URI": "https://gateway.platform-local.svc:8443/mlflow",
     }
     assert _environment(addressed, "airflow")["AIRFLOW__API__BASE_URL"] == "https://ml.example.com:8443/airflow/"
     names = _environment(addressed, "gateway")["CERTIFICATE_HOSTS"].split(",")
-    assert {"ml.example.com", "gateway", "gateway.platform-local.svc"} <= set(names)
+    assert {"ml.example.com", "gateway.platform-local.svc"} <= set(names)
+    taken = _environment(addressed, "mlflow")["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    assert {"ml.example.com:8443", "gateway.platform-local.svc:8443"} <= set(taken)
 
 
-def test_the_gateway_tells_the_audit_log_at_a_port_of_its_own(objects: list[dict[str, Any]]) -> None:
+def test_the_gateway_tells_the_audit_log_of_requests(objects: list[dict[str, Any]]) -> None:
     gateway = dict(pods(objects))["gateway"]
     (collector,) = [each for each in containers(gateway) if each["name"] == "audit"]
     assert collector["command"] == ["/usr/local/bin/python3", "-m", "audit_collector"]
     given = _environment(objects, "gateway")
-    assert (given["AUDIT_HOST"], given["AUDIT_PORT"]) == ("audit", "18191")
+    assert (given["AUDIT_HOST"], given["AUDIT_PORT"]) == ("audit.platform-local.svc", "18190")
     assert given["AUDIT_ROUTES"] == "/terrace/config/routes"
     assert "access_log /terrace/data/requests.jsonl audit;" in _plain(objects, "gateway", "nginx.conf")
     told = json.loads(file_of(objects, "gateway", "routes__services.acts"))
@@ -82,11 +85,16 @@ def test_the_gateway_tells_the_audit_log_at_a_port_of_its_own(objects: list[dict
     assert [each["action"] for each in serving["acts"]] == ["predict"]
 
 
-def test_other_sources_show_the_audit_log_a_token(objects: list[dict[str, Any]]) -> None:
+def test_sources_show_the_audit_log_a_token_and_nginx_with_what_people_ask(objects: list[dict[str, Any]]) -> None:
     assert file_of(objects, "audit", "AUDIT_SOURCE_KEY") == "[audit-sources]"
-    assert _environment(objects, "mlserver")["MODEL_SYNC_AUDIT"] == "http://audit:18190"
+    assert _environment(objects, "mlserver")["MODEL_SYNC_AUDIT"] == "http://audit.platform-local.svc:18190"
     shown = file_of(objects, "mlserver", "MODEL_SYNC_AUDIT_TOKEN")
     assert shown == token(b"[audit-sources]", "mlserver")
+    own = token(b"[audit-sources]", "gateway")
+    assert file_of(objects, "gateway", "AUDIT_TOKEN") == own
+    assert file_of(objects, "gateway", "audit-token.conf") == f'proxy_set_header Authorization "Bearer {own}";\n'
+    _, _, route = file_of(objects, "gateway", "routes__services.conf").partition("location /audit/ {")
+    assert "include /terrace/config/audit-token.conf;" in route[: route.index("}")]
     kept = [each for each in objects if each["kind"] == "Secret" and "AUDIT_SOURCE_KEY" in each["data"]]
     assert [each["metadata"]["name"] for each in kept] == ["audit"]
 
@@ -95,7 +103,10 @@ def test_the_portal_is_the_first_page_and_asks_names_in_the_cluster(objects: lis
     assert "rewrite ^ /portal/ last;" in _plain(objects, "gateway", "nginx.conf")
     asked = json.loads(_plain(objects, "portal", "outputs.json"))
     services = {each["metadata"]["name"] for each in objects if each["kind"] == "Service"}
-    assert {urlsplit(each["probe_url"]).hostname for each in asked["services"]} <= services
+    names = {name for service in services for name in (service, f"{service}.platform-local.svc")}
+    assert {urlsplit(each["probe_url"]).hostname for each in asked["services"]} <= {*names, "127.0.0.1"}
+    (own,) = [each["probe_url"] for each in asked["services"] if each["name"] == "portal"]
+    assert own == "http://127.0.0.1:15070/health", "a pod may not reach itself by its Service"
     assert {each["slot"] for each in asked["services"]} >= {"audit", "database", "gateway", "portal", "workbench"}
 
 

@@ -81,7 +81,8 @@ class Pods:
         shutil.rmtree(HOSTS.parent, ignore_errors=True)
 
     def _lay_network(self) -> None:
-        names = [each["metadata"]["name"] for each in self.objects if each["kind"] == "Service"]
+        services = [each["metadata"] for each in self.objects if each["kind"] == "Service"]
+        names = [word for each in services for word in (each["name"], f"{each['name']}.{each['namespace']}.svc")]
         HOSTS.parent.mkdir(parents=True)
         HOSTS.write_text(f"127.0.0.1 localhost {' '.join(names)}\n")
         subprocess.run(["ip", "netns", "add", NETWORK], check=True)

@@ -45,7 +45,7 @@ def test_a_workbench_wakes_for_its_person_and_for_nobody_else(pods: Pods) -> Non
     assert "JupyterLab" in pods.ask(f"{GATEWAY}/workbench/lab", account=ANN)[1]
     status, answer = pods.ask(f"{GATEWAY}/workbench/lab", account=OPERATOR)
     assert (status, "no workbench" in answer) == (404, True)
-    for account in ("", "eve:guessed"):  # past the gateway, were the network's policies not kept
+    for account in ("", "eve:guessed", "ann:guessed"):  # past the gateway, as by a forwarded port
         assert pods.ask("http://wb-ann:15051/workbench/api/status", account=account)[0] == 403
 
 

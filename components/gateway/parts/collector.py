@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pulumi
+
+from components.audit.programs.audit_log.tokens import token
+from components.gateway import AUDIT_TOKEN
 from components.programs import program_files
 from terrace.rights import RightsTable
+from terrace.targets.kubernetes.target import KubernetesTarget
 from terrace.workload import File, Process
 
 
@@ -17,15 +22,30 @@ class Collector:
     processes: tuple[Process, ...] = ()
     files: tuple[File, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
-def of(port: int | None, routes: str, host: str | None = None) -> Collector:
+def in_cluster(target: KubernetesTarget, routes: str) -> Collector:
+    """Return the collector of a pod, where the gateway shows a token; so does nginx with what people ask of the log."""
+    if target.audit_port is None:
+        return Collector()
+    found = of(target.audit_port, routes)
+    shown = target.audit_key.apply(lambda key: token(key.encode(), "gateway"))
+    header = shown.apply(lambda text: f'proxy_set_header Authorization "Bearer {text}";\n')
+    return Collector(
+        found.processes,
+        (*found.files, File(AUDIT_TOKEN, header)),
+        {**found.environment, "AUDIT_HOST": target.host_of("audit")},
+        {"AUDIT_TOKEN": shown},
+    )
+
+
+def of(port: int | None, routes: str) -> Collector:
     """Return the collector.
 
     Args:
         port: The audit log's port; None where there is no audit log, and so nothing to collect.
         routes: The folder of files that say what requests mean.
-        host: Where the audit log is; None for loopback.
     """
     if port is None:
         return Collector()
@@ -34,7 +54,6 @@ def of(port: int | None, routes: str, host: str | None = None) -> Collector:
         files=program_files("gateway", "audit_collector"),
         environment={
             "PYTHONPATH": "$(CONFIG)",
-            **({"AUDIT_HOST": host} if host else {}),
             "AUDIT_PORT": str(port),
             "AUDIT_ROUTES": routes,
             "AUDIT_REQUESTS": "$(DATA)/requests.jsonl",

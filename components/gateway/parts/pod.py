@@ -27,7 +27,7 @@ def workload(spec: NginxSpec, target: KubernetesTarget, files: tuple[File, ...],
         names: The names that its certificate has, beside those of its own loopback.
     """
     nginx = ("/usr/sbin/nginx", "-c", "$(CONFIG)/nginx.conf", "-e", "stderr")
-    audit = collector.of(target.audit_port, ROUTES_FOLDER, target.host_of("audit"))
+    audit = collector.in_cluster(target, ROUTES_FOLDER)
     return Workload(
         name="gateway",
         artifact=Artifact(lock="gateway"),
@@ -52,6 +52,7 @@ def workload(spec: NginxSpec, target: KubernetesTarget, files: tuple[File, ...],
             "CERTIFICATE_HOSTS": ",".join(dict.fromkeys((*names, "localhost", "127.0.0.1"))),
             **audit.environment,
         },
+        secrets=audit.secrets,
         probe=Probe("status", "/status", timeout_seconds=60),
         metrics=(Metrics("metrics"), Metrics("status", "/certificates")),
         unsaved=(".",),

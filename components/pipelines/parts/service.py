@@ -35,7 +35,7 @@ class ServiceSpec(FlavorSpec):
     port: int = Field(15090, ge=1024, le=65535, description="TCP port on loopback.")
     volume_gb: int = Field(20, ge=1, description="Size (GiB) of its volume, on Kubernetes.")
     memory_mb: int = Field(
-        4096, ge=512, description="Most memory (MiB) of one step's process; on Kubernetes of all that run at once."
+        4096, ge=512, description="Most memory (MiB) of one step's process; of all that run at once in timer's pod."
     )
     keep_runs: int = Field(20, ge=1, le=10000, description="Runs of each pipeline whose files are kept.")
     bundle_mb: int = Field(256, ge=1, le=4096, description="Largest bundle (MiB) that can be sent.")
@@ -71,6 +71,7 @@ def environment(
         "PIPELINES_KEEP_RUNS": str(spec.keep_runs),
         "PIPELINES_BUNDLE_MB": str(spec.bundle_mb),
         "PIPELINES_UV": "$(BIN)/uv",
+        "UV_PYTHON": "$(PYTHON)",
         "PIPELINES_REQUIRED_STEPS": ",".join(gate.required_steps if gate else ()),
         "PIPELINES_PROJECT_VARIABLES": ",".join(sorted(project)),
     }

@@ -1,11 +1,13 @@
 """JupyterLab for one person, on the open socket whose file descriptor is the argument.
 
-The gateway alone may open the socket, and has checked the account that each request comes with. The server lets in its
-own person and nobody else, since what leads to the socket is in the person's own hands. It keeps the password in
+The gateway alone may open the socket, and has checked the account that each request comes with. The server checks it
+once more, and lets in its own person and nobody else: on a host what leads to the socket is in the person's own hands,
+and in a cluster who administers it comes to a pod's port. It keeps the password in
 memory, for the kernels and terminals that it starts; it stands in no file. Kernels are talked to by Unix sockets in a
 folder of the person's own: on loopback every user of the machine could listen.
 
 - ``WORKBENCH_PERSON``: whose it is,
+- ``WORKBENCH_ACCOUNT``: the file with a salted hash of that person's password, read for each request,
 - ``WORKBENCH_PATH``: the path at the gateway,
 - ``WORKBENCH_DOOR``: the socket, ``unix:PATH`` or ``ADDRESS:PORT``,
 - ``WORKBENCH_IDLE_SECONDS``: after which time without work kernels, terminals, and the server itself end,
@@ -16,6 +18,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
+import json
 import os
 import shutil
 import socket
@@ -45,6 +50,13 @@ def account(header: str) -> tuple[str, str]:
     return name, password
 
 
+def is_right(password: str, file: Path) -> bool:
+    """Tell whether it's the password that the account's file holds a hash of."""
+    known = json.loads(file.read_text(encoding="utf-8"))
+    digest = hashlib.sha256(f"{known['salt']}:{password}".encode()).hexdigest()
+    return hmac.compare_digest(digest, known["digest"])
+
+
 class OwnPerson(IdentityProvider):  # type: ignore[misc]  # without types here
     """Knows one person, by the account that the gateway has checked."""
 
@@ -55,7 +67,7 @@ class OwnPerson(IdentityProvider):  # type: ignore[misc]  # without types here
             HTTPError: It is somebody else (403).
         """
         name, password = account(handler.request.headers.get("Authorization", ""))
-        if name != os.environ["WORKBENCH_PERSON"]:
+        if name != os.environ["WORKBENCH_PERSON"] or not is_right(password, Path(os.environ["WORKBENCH_ACCOUNT"])):
             handler.current_user = None  # the page that says so asks for it
             raise HTTPError(403, "this workbench is another person's")
         os.environ.update(dict.fromkeys(os.environ["WORKBENCH_PASSWORDS"].split(","), password))

@@ -151,6 +151,11 @@ class Cluster(Targets):
         return Surroundings(blueprint.environment, blueprint.tier, images, self.labels, AUTHORITY, secret)
 
     @cached_property
+    def audit_key(self) -> pulumi.Output[str]:
+        """What makes the tokens that services show the audit log."""
+        return Password("audit-sources", self._parent).value
+
+    @cached_property
     def download_variables(self) -> dict[str, pulumi.Input[str]]:
         """What is told to what installs packages: where they come from."""
         index, proxy = (network_address(self.blueprint, name) for name in ("package_index", "proxy"))

@@ -14,7 +14,6 @@ ENFORCED_FROM_TIER = 3
 CPU_OF_PROCESS_M = 1000  # what a process is thought to take at most (thousandths of a core), for the quota
 JOBS = 20  # pods beside those of services: what runs once, and what people start
 ROLLING = 2  # a service's new pod starts before its old one ends
-LEFT = 2  # volumes stay when their service goes: at another tier, or with a person who left
 VIEW = ("get", "list", "watch")
 
 # What a right in the cluster allows there, beyond those below it. None of them shows Secrets or ConfigMaps.
@@ -47,6 +46,8 @@ def pod_security(tier: int) -> dict[str, str]:
 def quota(workloads: Iterable[Workload], entrances: int) -> dict[str, Any]:
     """Return the ``spec`` of a quota that everything fits in, also while all of it is replaced, and not much more.
 
+    Volumes aren't counted: those of services that are gone stay, and would keep new ones from being made.
+
     Args:
         workloads: Everything that is kept running.
         entrances: How many Services have an address outside of the cluster.
@@ -54,14 +55,11 @@ def quota(workloads: Iterable[Workload], entrances: int) -> dict[str, Any]:
     every = list(workloads)
     processes = [process for workload in every for process in workload.processes]
     memory = ROLLING * sum(process.memory_mb * process.copies for process in processes)
-    volumes = [workload.volume_gb for workload in every if workload.volume_gb]
     hard = {
         "pods": str(ROLLING * len(every) + JOBS),
         "requests.cpu": f"{ROLLING * len(processes) * CPU_OF_PROCESS_M}m",
         "limits.memory": f"{memory + JOBS * 512}Mi",
         "requests.memory": f"{memory + JOBS * 512}Mi",
-        "persistentvolumeclaims": str(LEFT * len(volumes)),
-        "requests.storage": f"{LEFT * sum(volumes)}Gi",
         "services.loadbalancers": str(entrances),
         "services.nodeports": str(entrances),  # a balancer's Service takes one, too
     }

@@ -217,9 +217,11 @@ def _probes(probe: Probe) -> dict[str, Any]:
     """
     if not 200 <= probe.status < 400:
         raise ValueError(f"on Kubernetes a service can't be healthy by status {probe.status}")
-    request = {"httpGet": {"path": probe.path, "port": probe.port}}
+    begun, request = (
+        {"httpGet": {"path": path, "port": probe.port}} for path in (probe.path, probe.alive or probe.path)
+    )
     return {
-        "startupProbe": {**request, "periodSeconds": 2, "failureThreshold": max(1, probe.timeout_seconds // 2)},
+        "startupProbe": {**begun, "periodSeconds": 2, "failureThreshold": max(1, probe.timeout_seconds // 2)},
         "readinessProbe": {**request, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3},
         "livenessProbe": {**request, "periodSeconds": 20, "timeoutSeconds": 10, "failureThreshold": 6},
     }

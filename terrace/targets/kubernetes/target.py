@@ -147,8 +147,8 @@ class KubernetesTarget(Target):
         return self._cluster.listed()
 
     def host_of(self, service: str, /) -> str:
-        """Return the name of the service in the namespace."""
-        return service
+        """Return the name of the service in the cluster, by which no proxy is asked for it."""
+        return f"{service}.{self._cluster.namespace}.svc"
 
     @property
     def peers(self) -> str:
@@ -167,9 +167,14 @@ class KubernetesTarget(Target):
 
     @property
     def audit_port(self) -> int | None:
-        """The audit log's port for the gateway, which comes before it; None where there is no slot ``audit``."""
+        """The audit log's port, for the gateway, which comes before it; None where there is no slot ``audit``."""
         spec = self.blueprint.slots.get("audit")
-        return spec.gateway_port if isinstance(spec, AuditSpec) else None
+        return spec.port if isinstance(spec, AuditSpec) else None
+
+    @property
+    def audit_key(self) -> pulumi.Output[str]:
+        """What makes the tokens that services show the audit log."""
+        return self._cluster.audit_key
 
     def when_declared(self, make: Callable[[], pulumi.Input[str]]) -> pulumi.Output[str]:
         """Return what ``make`` returns once every workload of the platform is declared."""

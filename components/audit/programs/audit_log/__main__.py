@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 from .folders import open_chain
 from .server import Server
@@ -17,11 +16,9 @@ def main() -> None:
     settings = Settings.read()
     store = open_chain(settings.folder, settings.key)
     watch = Watch(settings, store)
+    server = Server(settings, store, watch)
     watch.start()
-    ports = [settings.port, *([settings.gateway_port] if settings.gateway_port else [])]
-    threads = [threading.Thread(target=Server(settings, store, watch, port).serve_forever) for port in ports]
-    for thread in threads:
-        thread.start()
+    server.serve_forever()
 
 
 if __name__ == "__main__":

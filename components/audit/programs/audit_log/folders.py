@@ -7,12 +7,15 @@ whoever has kept their key.
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from . import reading
 from .chain import SOURCE, key_name
 from .store import Store, own_event
+
+NAME = re.compile(r"[0-9a-f]{16}")  # see `key_name`
 
 
 def open_chain(root: Path, key: bytes) -> Store:
@@ -31,8 +34,8 @@ def open_chain(root: Path, key: bytes) -> Store:
 
 
 def earlier(root: Path, own: Path) -> list[Path]:
-    """Return the folders of other chains."""
-    return sorted(folder for folder in root.iterdir() if folder.is_dir() and folder != own)
+    """Return the folders of other chains; whatever else is there, as a volume's ``lost+found``, is none."""
+    return sorted(folder for folder in root.iterdir() if NAME.fullmatch(folder.name) and folder != own)
 
 
 def remove_old(root: Path, own: Path, days: int, now: datetime | None = None) -> None:

@@ -3,7 +3,7 @@
 A connection's user, as the kernel knows it, says who is at its other end. The services that were told to and
 root may send. The gateway, which has asked for an account and its right, and root may read.
 
-In a cluster the gateway has a port of its own, which nobody else reaches, and other sources show a token.
+In a cluster, where no kernel knows that, each source shows a token, and the gateway its own with what people ask.
 """
 
 from __future__ import annotations
@@ -32,21 +32,13 @@ COLUMNS = ("sequence", "time", "actor", "action", "object", "outcome", "count", 
 
 
 class Server(ThreadingHTTPServer):
-    """The log's server.
-
-    Args:
-        settings: Its settings.
-        store: The log.
-        watch: How the log is.
-        port: The port that it listens on.
-    """
+    """The log's server."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, settings: Settings, store: Store, watch: Watch, port: int) -> None:
-        super().__init__((settings.address, port), Handler)
-        self.is_for_gateway = port == settings.gateway_port
+    def __init__(self, settings: Settings, store: Store, watch: Watch) -> None:
+        super().__init__((settings.address, settings.port), Handler)
         self.settings, self.store, self.watch = settings, store, watch
 
 
@@ -122,8 +114,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def _source(self) -> str | None:
         settings = self.server.settings
-        if self.server.is_for_gateway:
-            return GATEWAY
         if settings.source_key:
             return settings.shown(self.headers)
         return settings.source(user_of(self.client_address, self.connection.getsockname()), self.headers)

@@ -30,8 +30,7 @@ class Settings:
         verify_seconds: Time between two verifications of the whole log, ``AUDIT_VERIFY_MINUTES`` times 60.
         gateway_host: The host of the gateway, ``AUDIT_GATEWAY_HOST``; empty where it is this one.
         address: The address that it listens on, ``LISTEN``.
-        gateway_port: In a cluster, the port that nobody but the gateway reaches, ``AUDIT_GATEWAY_PORT``.
-        source_key: In a cluster, makes the tokens of all other sources, ``AUDIT_SOURCE_KEY``.
+        source_key: In a cluster, makes the tokens of all sources, ``AUDIT_SOURCE_KEY``.
     """
 
     environment: str
@@ -43,7 +42,6 @@ class Settings:
     verify_seconds: int
     gateway_host: str = ""
     address: str = "127.0.0.1"
-    gateway_port: int | None = None
     source_key: bytes = field(default=b"", repr=False)
 
     @classmethod
@@ -59,7 +57,6 @@ class Settings:
             int(variables["AUDIT_VERIFY_MINUTES"]) * 60,
             variables.get("AUDIT_GATEWAY_HOST", ""),
             variables.get("LISTEN", "127.0.0.1"),
-            int(variables["AUDIT_GATEWAY_PORT"]) if "AUDIT_GATEWAY_PORT" in variables else None,
             variables.get("AUDIT_SOURCE_KEY", "").encode(),
         )
 

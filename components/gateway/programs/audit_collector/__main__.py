@@ -27,13 +27,14 @@ REQUEST_SECONDS = 30.0
 Send = Callable[[list[dict[str, Any]]], int]
 
 
-def sender(host: str, port: int) -> Send:
+def sender(host: str, port: int, token: str = "") -> Send:
     """Return what sends events to the audit log and returns its status; raises OSError where it isn't there."""
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
 
     def send(events: list[dict[str, Any]]) -> int:
         connection = http.client.HTTPConnection(host, port, timeout=REQUEST_SECONDS)
         try:
-            connection.request("POST", "/events", json.dumps({"events": events}), {"Content-Type": "application/json"})
+            connection.request("POST", "/events", json.dumps({"events": events}), headers)
             return connection.getresponse().status
         except http.client.HTTPException as error:
             raise OSError(str(error)) from None
@@ -83,12 +84,13 @@ def main() -> None:
     pid_file, file = Path(os.environ["NGINX_PID"]), Path(os.environ["ACCOUNTS_FILE"])
     spool = Spool(Path(os.environ["AUDIT_REQUESTS"]), lambda: os.kill(int(pid_file.read_text()), signal.SIGUSR1))
     reader = Reader((), Acts(), spool.seen)
-    send = sender(os.environ.get("AUDIT_HOST", "127.0.0.1"), int(os.environ["AUDIT_PORT"]))
+    place = os.environ.get("AUDIT_HOST", "127.0.0.1"), int(os.environ["AUDIT_PORT"])
+    send = sender(*place, os.environ.get("AUDIT_TOKEN", ""))
     alive = -HEARTBEAT_SECONDS
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
+    is_last = False
     while True:
-        is_last = told.is_set()
         try:
             reader.acts = Acts.load(Path(os.environ["AUDIT_ROUTES"]))
             reader.accounts = accounts(file, os.environ["AUDIT_ACCOUNTS"])
@@ -102,6 +104,9 @@ def main() -> None:
         if is_last:
             return
         time.sleep(PASS_SECONDS)
+        if told.is_set():
+            time.sleep(PASS_SECONDS)  # so that nginx has ended, too
+            is_last = True
 
 
 if __name__ == "__main__":

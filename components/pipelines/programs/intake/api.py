@@ -49,6 +49,7 @@ def application(settings: Settings, store: Store, engine: Callable[[Service], En
     authentication = Middleware(BasicAuthentication, user=settings.user, password=password, people=people)
     return Starlette(
         routes=[
+            Route("/alive", alive),
             Route("/health", health),
             Route("/metrics", metrics),
             Route("/", list_pipelines),
@@ -66,6 +67,11 @@ def application(settings: Settings, store: Store, engine: Callable[[Service], En
         exception_handlers=dict.fromkeys((Refused, HTTPException, Exception), _answer),
         lifespan=lifespan,
     )
+
+
+async def alive(_request: Request) -> Response:
+    """Answer that this process works, whatever the engine does."""
+    return JSONResponse({"status": "ok"})
 
 
 async def health(request: Request) -> Response:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .errors import Refused
 from .people import RIGHTS, People
 
-OPEN_PATHS = frozenset({"/health", "/metrics"})
+OPEN_PATHS = frozenset({"/alive", "/health", "/metrics"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 OF_RUNS = ("/runs", "/cancel")  # how the paths end that start and cancel runs
 
