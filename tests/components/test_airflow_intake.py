@@ -205,7 +205,7 @@ def test_an_ill_airflow_makes_the_service_ill(intake: Intake) -> None:
             return (error.code, said) == (503, "Airflow says that this is not healthy: scheduler")
 
     wait_for(told)
-    assert intake.get("/alive") == {"status": "ok"}, "the service itself needn't be started anew"
+    assert json.loads(intake.get("/alive")) == {"status": "ok"}, "the service itself needn't be started anew"
     intake.airflow.close()
     wait_for(lambda: not intake.answers())
 
