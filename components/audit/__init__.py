@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pulumi
 from pydantic import Field
 
-from components.audit.programs.audit_log.tokens import token
 from components.base import Account, FlavorSpec, SlotOutputs
 
 
@@ -27,14 +26,12 @@ class AuditOutputs(SlotOutputs):
         host: Where it is for other services.
         port: The port there to which they send what was done.
         key: What its records are sealed with; whoever verifies the log needs it.
-        source_key: Makes what sources show; None where the log knows them without.
     """
 
     url: str
     host: str
     port: int
     key: Account
-    source_key: pulumi.Output[str] | None = None
 
     def endpoints(self) -> Mapping[str, pulumi.Input[str]]:
         """Return the log's address."""
@@ -43,10 +40,6 @@ class AuditOutputs(SlotOutputs):
     def ports(self) -> tuple[int, ...]:
         """Return the port to which services send."""
         return (self.port,)
-
-    def token(self, source: str) -> pulumi.Output[str] | None:
-        """Return what the service ``source`` shows when it sends; None where it needn't."""
-        return self.source_key.apply(lambda key: token(key.encode(), source)) if self.source_key else None
 
     def credentials(self) -> Mapping[str, Account]:
         """Return the key."""

@@ -11,6 +11,7 @@ Upstream: this project, ``components/audit/programs/audit_log``, on Python's own
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import pulumi
@@ -28,8 +29,6 @@ from terrace.workload import READING, Act, Artifact, Metrics, Need, Port, Probe,
 
 PATH = "/audit/"
 ACCOUNT = "seal"
-# What the log is told of its sources, what makes their tokens, and the gateway's file that shows its own.
-Sources = tuple[Mapping[str, str], pulumi.Output[str] | None, str]
 
 
 class HashChainSpec(AuditSpec):
@@ -59,35 +58,37 @@ class HashChain(Component[HashChainSpec, AuditOutputs]):
     def build(self, spec: HashChainSpec, inputs: Inputs) -> AuditOutputs:
         """Run the writer; services find it by the target."""
         key = Account(ACCOUNT, Password("audit-seal", self).value)
-        known, source_key, shown = _on_host(self.target) if isinstance(self.target, HostTarget) else self._in_cluster()
-        workload = _workload(spec, self.target, key, known, source_key, shown)
+        sources = _on_host(self.target) if isinstance(self.target, HostTarget) else self._in_cluster()
+        workload = _workload(spec, self.target, key, sources)
         self.target.run(workload, self)
         url = inputs.of("gateway", GatewayOutputs).url + PATH
         probe = self.target.address(workload, "http") + "/health"
         self.target.services.append(Service("audit", spec.flavor, workload.name, url, probe, spec.port))
-        return AuditOutputs(url, self.target.host_of(workload.name), spec.port, key, source_key)
+        return AuditOutputs(url, self.target.host_of(workload.name), spec.port, key)
 
-    def _in_cluster(self) -> Sources:
-        """Return how services show who they are."""
-        return {}, self.on(KubernetesTarget).audit_key, AUDIT_TOKEN
+    def _in_cluster(self) -> _Sources:
+        return _Sources(secrets={"AUDIT_SOURCE_KEY": self.on(KubernetesTarget).audit_key}, shown=AUDIT_TOKEN)
 
 
-def _on_host(target: HostTarget) -> Sources:
-    """Return what is told of services whom the kernel knows."""
+@dataclass(frozen=True)
+class _Sources:
+    """How the log knows who tells it something: by names that the kernel knows, or by tokens.
+
+    ``shown`` is the gateway's file with its own token.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    shown: str = ""
+
+
+def _on_host(target: HostTarget) -> _Sources:
     places = target.blueprint.places
-    elsewhere = places["gateway"] != places["audit"]
-    known = {"AUDIT_SOURCES": ",".join(target.audit_sources)}
-    return {**known, **({"AUDIT_GATEWAY_HOST": places["gateway"]} if elsewhere else {})}, None, ""
+    elsewhere = {"AUDIT_GATEWAY_HOST": places["gateway"]} if places["gateway"] != places["audit"] else {}
+    return _Sources({"AUDIT_SOURCES": ",".join(target.audit_sources), **elsewhere})
 
 
-def _workload(
-    spec: HashChainSpec,
-    target: Target,
-    key: Account,
-    known: Mapping[str, str],
-    source_key: pulumi.Output[str] | None,
-    shown: str,
-) -> Workload:
+def _workload(spec: HashChainSpec, target: Target, key: Account, sources: _Sources) -> Workload:
     return Workload(
         name="audit",
         artifact=Artifact(),
@@ -101,9 +102,9 @@ def _workload(
             "AUDIT_PORT": str(spec.port),
             "AUDIT_RETENTION_DAYS": str(spec.retention_days),
             "AUDIT_VERIFY_MINUTES": str(spec.verify_minutes),
-            **known,
+            **sources.environment,
         },
-        secrets={"AUDIT_KEY": key.password, **({"AUDIT_SOURCE_KEY": source_key} if source_key else {})},
+        secrets={"AUDIT_KEY": key.password, **sources.secrets},
         probe=Probe("http", "/health", timeout_seconds=30),
         routes=(
             Route(
@@ -115,7 +116,7 @@ def _workload(
                 needs=(Need("read", READING),),
                 hidden=("metrics",),
                 reads=True,
-                shows=shown,
+                shows=sources.shown,
                 acts=(Act(f"POST {PATH}events", ""),),
             ),
         ),

@@ -120,6 +120,8 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
         keeping: _Keeping,
         audit: AuditOutputs | None,
     ) -> Workload:
+        token = self.target.audit_token(NAME) if audit else None
+        shown = {"MODEL_SYNC_AUDIT_TOKEN": token} if token else {}
         return Workload(
             name=NAME,
             artifact=self.artifact,
@@ -142,11 +144,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
                 **({"MODEL_SYNC_AUDIT": f"http://{audit.host}:{audit.port}"} if audit else {}),
                 **keeping.environment,
             },
-            secrets={
-                "MLFLOW_TRACKING_PASSWORD": registry.serving_account.password,
-                **({"MODEL_SYNC_AUDIT_TOKEN": token} if audit and (token := audit.token(NAME)) else {}),
-                **keeping.secrets,
-            },
+            secrets={"MLFLOW_TRACKING_PASSWORD": registry.serving_account.password, **shown, **keeping.secrets},
             probe=Probe("http", "/v2/health/live"),
             routes=(ROUTE,),
             metrics=(Metrics("metrics"), Metrics("sync"), *keeping.metrics),

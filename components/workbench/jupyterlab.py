@@ -36,6 +36,7 @@ SLOT = "workbench"
 PATH = "/workbench/"
 LONGEST_USER = 32  # what Linux takes
 POD_PORT = 15051  # of a person's server, which has a pod of its own
+PROGRAMS = ("workbench_door.py", "workbench_server.py")
 ASLEEP_MB = 128  # and some room for when somebody comes
 PASSWORDS = ("TERRACE_GATEWAY_PASSWORD", "MLFLOW_TRACKING_PASSWORD", "PIPELINES_PASSWORD")
 
@@ -205,8 +206,7 @@ def _of_person(
         ports=place.ports,
         files=(
             File("account.json", _account(person), live=True),
-            *program_files(SLOT, "workbench_door.py"),
-            *program_files(SLOT, "workbench_server.py"),
+            *(file for program in PROGRAMS for file in program_files(SLOT, program)),
             *(File(f"notebooks/{file.path}", file.content) for file in program_files(SLOT, "debugpy.py")),
         ),
         environment={

@@ -80,6 +80,10 @@ class Target(abc.ABC):
         """Return ``http://…`` for other workloads of the platform to reach ``port`` of ``workload``."""
         return f"http://{self.host_of(workload.name)}:{workload.port(port)}"
 
+    def audit_token(self, _source: str, /) -> pulumi.Output[str] | None:
+        """Return what a service shows when it tells the audit log something; None where the log knows it without."""
+        return None
+
     @abc.abstractmethod
     def listed_services(self) -> list[dict[str, Any]]:
         """Return the platform's services so far, as stack outputs."""

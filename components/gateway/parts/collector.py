@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from components.audit.programs.audit_log.tokens import token
 from components.gateway import AUDIT_TOKEN
 from components.programs import program_files
 from terrace.rights import RightsTable
@@ -30,7 +29,7 @@ def in_cluster(target: KubernetesTarget, routes: str) -> Collector:
     if target.audit_port is None:
         return Collector()
     found = of(target.audit_port, routes)
-    shown = target.audit_key.apply(lambda key: token(key.encode(), "gateway"))
+    shown = target.audit_token("gateway")
     header = shown.apply(lambda text: f'proxy_set_header Authorization "Bearer {text}";\n')
     return Collector(
         found.processes,

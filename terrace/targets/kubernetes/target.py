@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pulumi
 
 from components.audit import AuditSpec
+from components.audit.programs.audit_log.tokens import token
 from components.programs import lock_version
 from terrace.certificates import CertificateAuthority
 from terrace.images.own import BIN
@@ -175,6 +176,10 @@ class KubernetesTarget(Target):
     def audit_key(self) -> pulumi.Output[str]:
         """What makes the tokens that services show the audit log."""
         return self._cluster.audit_key
+
+    def audit_token(self, source: str, /) -> pulumi.Output[str]:
+        """Return what a service shows when it tells the audit log something."""
+        return self.audit_key.apply(lambda key: token(key.encode(), source))
 
     def when_declared(self, make: Callable[[], pulumi.Input[str]]) -> pulumi.Output[str]:
         """Return what ``make`` returns once every workload of the platform is declared."""
