@@ -72,11 +72,13 @@ class Pods:
         return file_of(self.objects, name, key)
 
     def stop(self) -> None:
-        """End what was started, and remove the network."""
-        for process in self._running:
+        """End what was started, and what that has started, and remove the network."""
+        inside = subprocess.run(["ip", "netns", "pids", NETWORK], capture_output=True, text=True, check=False)
+        for process in map(int, inside.stdout.split()):
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGKILL)
-            process.wait(timeout=60)
+                os.kill(process, signal.SIGKILL)
+        for started in self._running:
+            started.wait(timeout=60)
         subprocess.run(["ip", "netns", "delete", NETWORK], check=False)
         shutil.rmtree(HOSTS.parent, ignore_errors=True)
 

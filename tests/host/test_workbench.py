@@ -214,12 +214,14 @@ def second_server(platform: Any, tmp_path_factory: pytest.TempPathFactory) -> It
         _as_person("rm", "-rf", str(runtime))
 
 
-def test_a_server_sleeps_until_somebody_comes_and_ends_when_nobody_works(second_server: tuple[Any, Path]) -> None:
+def test_a_server_sleeps_until_somebody_comes_and_ends_when_nobody_works(
+    outputs: dict[str, Any], second_server: tuple[Any, Path]
+) -> None:
     server, door = second_server
     wait_for(door.exists, 30)
     assert Path(f"/proc/{server.pid}/exe").resolve() == Path("/usr/bin/python3").resolve()
     assert b"workbench_door.py" in Path(f"/proc/{server.pid}/cmdline").read_bytes()
-    login = base64.b64encode(f"{account(ROLE)}:any".encode()).decode()
+    login = base64.b64encode(f"{account(ROLE)}:{outputs['people'][account(ROLE)]}".encode()).decode()
     headers = {"Authorization": f"Basic {login}"}
     page = _ask(door, "GET", "/workbench/lab", headers)
     cookie = page.headers["Set-Cookie"].split(";")[0]
