@@ -115,8 +115,6 @@ def test_every_pod_is_admitted_where_restricted_is_enforced(world: World, wanted
         world.plane.request("POST", f"/api/v1/namespaces/{world.namespace}/pods", LOOSE)
     _require_ready(world)
     assert [event["message"] for event in _refusals(world)] == []
-    used, hard = (world.object("ResourceQuota", "platform")["status"][part]["pods"] for part in ("used", "hard"))
-    assert len(DEPLOYMENTS) + len(STATEFUL_SETS) <= int(used) < int(hard)
 
     seen = fleet.examine("local", made.outputs).services
     assert [(each.name, each.detail) for each in seen if not each.healthy] == []

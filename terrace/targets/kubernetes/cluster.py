@@ -115,7 +115,7 @@ class Cluster(Targets):
             self.declare(f"{name}-edges", document, self._parent)
         public = [port for workload in workloads for port in workload.ports if port.public]
         entrances = len(public) if self.blueprint.spec.kubernetes.entrance != "ClusterIP" else 0
-        quota = self._document("v1", "ResourceQuota", "platform", spec=own.quota(workloads, entrances))
+        quota = self._document("v1", "ResourceQuota", "platform", spec=own.quota(entrances))
         self.declare("quota", quota, self._parent)
 
     def listed(self) -> list[dict[str, Any]]:

@@ -8,12 +8,8 @@ from typing import Any, get_args
 from terrace.rights import Right, RightsTable, includes
 from terrace.spec import Role
 from terrace.team import Member
-from terrace.workload import Workload
 
 ENFORCED_FROM_TIER = 3
-CPU_OF_PROCESS_M = 1000  # what a process is thought to take at most (thousandths of a core), for the quota
-JOBS = 20  # pods beside those of services: what runs once, and what people start
-ROLLING = 2  # a service's new pod starts before its old one ends
 VIEW = ("get", "list", "watch")
 
 # What a right in the cluster allows there, beyond those below it. None of them shows Secrets or ConfigMaps.
@@ -43,27 +39,17 @@ def pod_security(tier: int) -> dict[str, str]:
     return {f"pod-security.kubernetes.io/{mode}": level for mode, level in levels.items()}
 
 
-def quota(workloads: Iterable[Workload], entrances: int) -> dict[str, Any]:
-    """Return the ``spec`` of a quota that everything fits in, also while all of it is replaced, and not much more.
+def quota(entrances: int) -> dict[str, Any]:
+    """Return the ``spec`` of a quota of what costs outside of the cluster.
 
-    Volumes aren't counted: those of services that are gone stay, and would keep new ones from being made.
+    Nothing that the platform starts is counted: at a lower tier old pods run on while new ones start, and volumes stay
+    when their services go, so that a limit made of the new platform would keep it from coming up.
 
     Args:
-        workloads: Everything that is kept running.
         entrances: How many Services have an address outside of the cluster.
     """
-    every = list(workloads)
-    processes = [process for workload in every for process in workload.processes]
-    memory = ROLLING * sum(process.memory_mb * process.copies for process in processes)
-    hard = {
-        "pods": str(ROLLING * len(every) + JOBS),
-        "requests.cpu": f"{ROLLING * len(processes) * CPU_OF_PROCESS_M}m",
-        "limits.memory": f"{memory + JOBS * 512}Mi",
-        "requests.memory": f"{memory + JOBS * 512}Mi",
-        "services.loadbalancers": str(entrances),
-        "services.nodeports": str(entrances),  # a balancer's Service takes one, too
-    }
-    return {"hard": hard}
+    # A balancer's Service takes a node's port, too.
+    return {"hard": {"services.loadbalancers": str(entrances), "services.nodeports": str(entrances)}}
 
 
 def limits() -> dict[str, Any]:
