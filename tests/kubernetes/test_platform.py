@@ -156,7 +156,7 @@ def test_a_platforms_life(world: World, wanted: Blueprint, tmp_path: Path, stora
 
     more = "    tracking: {workers: 2}\n    database: {connections: 50}\n"
     changed = _blueprint(tmp_path, world, storage, more)
-    updated = ("mlflow", "postgres", "postgres-files", "quota")
+    updated = ("mlflow", "postgres", "postgres-files")
     assert steps(world.up(lambda: _build(changed))) == dict.fromkeys(updated, "update")
     assert world.object("Deployment", "mlflow", APPS)["status"]["updatedReplicas"] == 1
 
