@@ -20,6 +20,7 @@ from tests.components.recording import ON_KUBERNETES, blueprint, plan
 from tests.host.conftest import ENVIRONMENT
 
 NETWORK = "terrace-pods"
+TOOLS = {"ip": "iproute2", "curl": "curl"}  # what a bare machine may lack → its package
 HOSTS = Path("/etc/netns", NETWORK, "hosts")
 AS_IN_A_POD = ("setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups")
 AUTHORITY = "[authority]"  # what a plan has for its certificate, and for its key
@@ -83,6 +84,9 @@ class Pods:
         shutil.rmtree(HOSTS.parent, ignore_errors=True)
 
     def _lay_network(self) -> None:
+        if lacking := [package for program, package in TOOLS.items() if not shutil.which(program)]:
+            install = ["apt-get", "install", "-qy", "--no-install-recommends", *lacking]
+            subprocess.run(install, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, check=True)
         services = [each["metadata"] for each in self.objects if each["kind"] == "Service"]
         names = [word for each in services for word in (each["name"], f"{each['name']}.{each['namespace']}.svc")]
         HOSTS.parent.mkdir(parents=True)
