@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,10 @@ OPERATOR = "terrace:[gateway-account]"
 EVENT = {"id": "of-the-tests", "at": "2026-01-01T00:00:00Z", "actor": "ann", "action": "deploy", "outcome": "ok"}
 
 
+def _answers(pods: Pods, page: str) -> bool:
+    return pods.ask(page)[0] == 200
+
+
 @pytest.fixture(scope="module")
 def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
     with pods_on_this_machine(tmp_path_factory.mktemp("pods")) as found:
@@ -25,7 +30,7 @@ def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
             found.start(name)
         found.start("gateway", "setup-certificate", "setup-routes", "server", "access", "audit")
         for page in (f"{GATEWAY}/healthz", "http://audit:18190/health", "http://portal:15070/health"):
-            wait_for(lambda page=page: found.ask(page)[0] == 200, 60)  # type: ignore[misc]
+            wait_for(partial(_answers, found, page), 60)
         yield found
 
 
