@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -54,6 +55,12 @@ class PersonAccount(Account):
     """
 
     member: Member
+
+
+def salted_hash(slot: str, user: str, password: str) -> dict[str, str]:
+    """Return the salted hash that a slot keeps of a person's password, the same for the same password."""
+    salt = hashlib.sha256(f"{slot}:{user}:{password}".encode()).hexdigest()[:16]
+    return {"salt": salt, "digest": hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()}
 
 
 @dataclass(frozen=True)

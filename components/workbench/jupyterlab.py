@@ -19,7 +19,7 @@ from typing import ClassVar, Literal
 import pulumi
 from pydantic import Field
 
-from components.base import Component, FlavorSpec, Inputs, PersonAccount
+from components.base import Component, FlavorSpec, Inputs, PersonAccount, salted_hash
 from components.data_versioning import DataVersioningOutputs
 from components.feature_store import FeatureStoreOutputs
 from components.gateway import GatewayOutputs
@@ -234,12 +234,9 @@ def _of_person(
 
 def _account(person: PersonAccount) -> pulumi.Output[str]:
     """Return a salted hash of a person's password; a fast one will do, see `PersonAccount`."""
-
-    def digest(password: str) -> str:
-        salt = hashlib.sha256(f"workbench:{person.user}:{password}".encode()).hexdigest()[:16]
-        return json.dumps({"salt": salt, "digest": hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()})
-
-    return pulumi.Output.secret(person.password.apply(digest))
+    return pulumi.Output.secret(
+        person.password.apply(lambda password: json.dumps(salted_hash(SLOT, person.user, password)))
+    )
 
 
 def _connection(inputs: Inputs, person: PersonAccount) -> dict[str, pulumi.Input[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from components.pipelines.parts.service import digest_of
+from components.base import salted_hash
 from components.pipelines.programs.intake.people import People
 from components.tracking.mlflow import HASH_ROUNDS, _password_hash
 from terrace.resolve import Blueprint
@@ -122,7 +122,9 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Any:
     root = tmp_path_factory.mktemp("timer")
     file = root / "people.json"
     rights = {"reader": "read", "user": "use", "editor": "edit"}
-    people = [{"name": name, "right": right, **digest_of(name, f"{name}-pw")} for name, right in rights.items()]
+    people = [
+        {"name": name, "right": right, **salted_hash("pipelines", name, f"{name}-pw")} for name, right in rights.items()
+    ]
     file.write_text(json.dumps(people))
     server = InProcess(root)
     server.settings["PIPELINES_PEOPLE"] = str(file)
@@ -156,7 +158,7 @@ def test_the_pipelines_service_keeps_rights(
 
 def test_the_file_of_people_is_read_again_when_it_changed(tmp_path: Path) -> None:
     file = tmp_path / "people.json"
-    file.write_text(json.dumps([{"name": "user", "right": "use", **digest_of("user", "pw")}]))
+    file.write_text(json.dumps([{"name": "user", "right": "use", **salted_hash("pipelines", "user", "pw")}]))
     people = People(file)
     assert people.right(b"user:pw") == "use"
     assert people.right(b"user:wrong") is None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 
 import pulumi
 from pydantic import Field
 
-from components.base import Account, FlavorSpec, Inputs, PersonAccount
+from components.base import Account, FlavorSpec, Inputs, PersonAccount, salted_hash
 from components.data_quality import DataQualityOutputs
 from components.gateway import GatewayOutputs
 from components.programs import program_files
@@ -103,15 +102,13 @@ def people_file(people: tuple[PersonAccount, ...]) -> pulumi.Output[str]:
     def accounts(passwords: list[str]) -> str:
         return json.dumps(
             [
-                {"name": person.user, "right": person.member.right("pipelines"), **digest_of(person.user, password)}
+                {
+                    "name": person.user,
+                    "right": person.member.right("pipelines"),
+                    **salted_hash("pipelines", person.user, password),
+                }
                 for person, password in zip(here, passwords, strict=True)
             ]
         )
 
     return pulumi.Output.secret(pulumi.Output.all(*(person.password for person in here)).apply(accounts))
-
-
-def digest_of(user: str, password: str) -> dict[str, str]:
-    """Return a salted hash of a password, the same for the same password."""
-    salt = hashlib.sha256(f"pipelines:{user}:{password}".encode()).hexdigest()[:16]
-    return {"salt": salt, "digest": hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()}
