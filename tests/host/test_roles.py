@@ -31,6 +31,7 @@ ROUTE = {
     "slot": "serving",
     "needs": NEEDS,
     "servers": {},
+    "shows": "",
     "acts": gateway_acts("/tiny/", "serving", (), reads=True),
 }
 
