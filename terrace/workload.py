@@ -178,6 +178,9 @@ class Route:
             requests with the account that they came with, and with the path as it was sent; all others' requests go to
             ``port``.
         shows: Name of a file of the gateway's own with headers by which the workload knows it.
+        names_account: Whether the workload, which asks for accounts itself, says in its answers' header
+            ``Terrace-Account`` whose asked. The gateway takes that for its log alone. Without, it's the name that was
+            typed.
         reads: Whether it's data that is read there, so that the audit log is told of reading, too.
         acts: What the audit log is told; of several that fit, the first counts, and what none fits is «read» or
             «change» by its method.
@@ -193,6 +196,7 @@ class Route:
     hidden: tuple[str, ...] = ()
     servers: Mapping[str, str] = field(default_factory=dict)
     shows: str = ""
+    names_account: bool = False
     reads: bool = False
     acts: tuple[Act, ...] = ()
 

@@ -36,10 +36,19 @@ from components.pipelines.parts.service import (
 )
 from terrace.password import Password
 from terrace.targets.base import Service
-from terrace.workload import Artifact, Metrics, Port, Probe, Process, Route, SetupStep, Workload
+from terrace.workload import Act, Artifact, Metrics, Port, Probe, Process, Route, SetupStep, Workload
 
 PAGES = "/airflow/"
 RESTS_MB = 512  # of a worker that waits for a step
+API = f"{PAGES}api/v2/"
+# What people do on its pages, beside what a request's method says; the latter's object is the request itself.
+ACTS = (
+    Act(rf"(?:GET|POST) {PAGES}auth/.*", "read"),  # a login is seen by the account that comes with the answer
+    Act(rf"(?:POST|PATCH) {API}.*/(?:list|dry_run)", "read"),
+    Act(rf"(?:GET|HEAD) {API}dags/([^/]+)/.*/(?:logs|xcomEntries)(?:/.*)?", "read_data"),
+    Act(rf"POST {API}dags/([^/]+)/dagRuns", "run_pipeline"),
+    Act(rf"DELETE {API}dags/([^/]+)", "remove_pipeline"),
+)
 INTAKE = f"{PROGRAMS}.airflow_intake"
 KEYS = ("airflow-fernet-key", "airflow-session-key", "airflow-token-key")
 # For an interval (seconds) that has always passed, also since a moment that lies ahead, as after a clock was set back:
@@ -135,7 +144,16 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
             routes=(
                 route(spec),
                 # What tasks and the scheduler say to each other stays on the machine.
-                Route(PAGES, "web", auth="own", keep_path=True, hidden=("execution",)),
+                Route(
+                    PAGES,
+                    "web",
+                    auth="own",
+                    slot="pipelines",
+                    keep_path=True,
+                    hidden=("execution",),
+                    names_account=True,
+                    acts=ACTS,
+                ),
             ),
             metrics=(Metrics("http"),),
             downloads=True,

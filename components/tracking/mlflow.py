@@ -38,7 +38,9 @@ ACCOUNTS = (ADMIN, "projects", SERVING, READER)  # administrators, pipelines and
 PATH = "/mlflow/"
 MODELS = rf"{PATH}.*(?:registered-models|model-versions)/"
 ACTS = (
-    Act(rf"[A-Z]+ {PATH}(?:health|version|metrics|favicon\.ico|static-files/.*|manifest\.json)", ""),
+    # What MLflow answers without an account, whose name could be anybody's.
+    Act(rf"[A-Z]+ {PATH}(?:(?:health|static|favicon\.ico).*|version|metrics|manifest\.json)", ""),
+    Act(rf"[A-Z]+ {PATH}(?:ajax-)?api/3\.0/mlflow/server-info", ""),
     Act(rf"(?:GET|HEAD) {MODELS}(get-artifact)", "read_artifact", "registry"),
     Act(rf"(?:(?:GET|HEAD|OPTIONS) {MODELS}.*|POST {MODELS}(?:search|get-[\w-]+))", "read", "registry"),
     Act(rf"([A-Z]+ {MODELS}.*)", "change", "registry"),

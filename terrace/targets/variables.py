@@ -70,6 +70,7 @@ def edges(workload: Workload) -> dict[str, Any]:
                 "hidden": list(route.hidden),
                 "servers": dict(route.servers),
                 "shows": route.shows,
+                "names_account": route.names_account,
                 "acts": gateway_acts(route.path, route.slot, route.acts, reads=route.reads),
             }
             for route in workload.routes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib
 import json
@@ -12,18 +13,30 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
 
 PACKAGE = "components.pipelines.programs.airflow_intake"
 AUTH = "airflow.api_fastapi.auth.managers"
+
+
+async def resolved(token: str | None) -> Any:
+    """Return whose token it is: Ann's, if she has any."""
+    if token != "anns":
+        raise HTTPException(401)
+    return SimpleNamespace(username="ann")
+
+
 PLAYED = {
     "airflow.api_fastapi.app": {},
-    f"{AUTH}.base_auth_manager": {},
+    f"{AUTH}.base_auth_manager": {"COOKIE_NAME_JWT_TOKEN": "_token"},
     f"{AUTH}.models.resource_details": {},
     f"{AUTH}.simple.simple_auth_manager": {"SimpleAuthManager": object},
     f"{AUTH}.simple.user": {"SimpleAuthManagerUser": SimpleNamespace},
-    "airflow.api_fastapi.core_api.security": {},
+    "airflow.api_fastapi.core_api.security": {"resolve_user_from_token": resolved},
     "airflow.configuration": {},
-    "fastapi": {},
+    "fastapi": {"HTTPException": HTTPException, "Request": Request},
     "fastapi.responses": {},
 }
 
@@ -60,6 +73,21 @@ class Manager:
         self.airflow: Any = self._module.PeopleAuthManager()
         self.airflow.init()
 
+    def named(self, **headers: str) -> str | None:
+        """Return whose account an answer to a request with ``headers`` names."""
+        sent: list[Any] = []
+
+        async def collect(message: Any) -> None:
+            sent.append(message)
+
+        given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        ((middleware, options),) = self.airflow.get_fastapi_middlewares()
+        asked = {"type": "http", "method": "GET", "path": "/", "headers": given}
+        asyncio.run(middleware(PlainTextResponse("pages"), **options)(asked, None, collect))
+        found: dict[bytes, bytes] = dict(sent[0]["headers"])
+        name = found.get(b"terrace-account")
+        return name.decode() if name else None
+
     def token(self, name: str) -> dict[str, Any]:
         """Return what a token that ``name`` is given says."""
         said: dict[str, Any] = self.airflow.serialize_user(SimpleNamespace(username=name))
@@ -94,3 +122,13 @@ def test_a_token_for_nobody_or_no_password_counts_for_nothing(manager: Manager) 
     for token, error in (({"sub": "bob", "password_mark": ""}, ValueError), ({"sub": "ann"}, KeyError)):
         with pytest.raises(error):
             manager.airflow.deserialize_user(token)
+
+
+def test_answers_name_the_account_whose_token_counts(manager: Manager) -> None:
+    through = {"x_forwarded_prefix": "/airflow"}
+    assert manager.named(cookie="_token=anns", **through) == "ann"
+    assert manager.named(authorization="Bearer anns", cookie="_token=old", **through) == "ann"
+    assert manager.named(authorization="Bearer old", cookie="_token=anns", **through) is None, "Airflow refuses that"
+    assert manager.named(authorization="Basic YW5uOng=", **through) is None, "nobody has looked at the password"
+    assert manager.named(**through) is None
+    assert manager.named(cookie="_token=anns") is None, "what doesn't come through the gateway needs no name"

@@ -58,6 +58,14 @@ def events(*lines: str, reader: Reader | None = None) -> list[tuple[str, str, st
         ("POST /pipelines/api/runs/17/cancel", "cancel_run", "pipelines: 17"),
         ("PUT /pipelines/api/pipelines/flights", "send_pipeline", "pipelines: flights"),
         ("DELETE /pipelines/api/pipelines/flights", "remove_pipeline", "pipelines: flights"),
+        ("POST /airflow/api/v2/dags/flights/dagRuns", "run_pipeline", "pipelines: flights"),
+        ("DELETE /airflow/api/v2/dags/flights", "remove_pipeline", "pipelines: flights"),
+        (
+            "GET /airflow/api/v2/dags/flights/dagRuns/1/taskInstances/train/logs/2",
+            "read_data",
+            "pipelines: flights",
+        ),
+        ("PATCH /airflow/api/v2/dags/flights", "change", "pipelines: PATCH /airflow/api/v2/dags/flights"),
     ],
 )
 def test_a_request_says_what_was_done_to_what(request_line: str, action: str, about: str) -> None:
@@ -88,8 +96,10 @@ def test_a_refused_login_is_told_without_what_was_typed_for_a_name() -> None:
 
 def test_nobody_is_told_of_by_what_anybody_is_answered() -> None:
     """Where a service asks for the account, a page that needs none answers whatever name comes with it."""
-    for path in ("/mlflow/health", "/mlflow/static-files/x.js", "/pipelines/health", "/healthz", "/elsewhere/x"):
-        assert events(line(1, f"GET {path}")) == []
+    pages = ("mlflow/health", "mlflow/ajax-api/3.0/mlflow/server-info", "pipelines/health", "healthz", "elsewhere/x")
+    for path in pages:
+        assert events(line(1, f"GET /{path}")) == []
+    assert events(line(1, "GET /mlflow/health-or-not", status=404)) == []
     assert events(line(1, "GET /mlflow/none", status=404, user="forged")) == [
         ("unknown", "read", "tracking", "failed", 1)
     ]

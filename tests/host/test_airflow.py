@@ -62,7 +62,9 @@ class Airflow:
 
     def ask(self, method: str, path: str, **body: Any) -> int:
         """Return the status of a request, for which the cookie of the login counts."""
-        return self._session.request(method, self._url + path, json=body or None, timeout=30).status_code
+        answer = self._session.request(method, self._url + path, json=body or None, timeout=30)
+        assert "Terrace-Account" not in answer.headers, "that is for the gateway"
+        return answer.status_code
 
 
 def test_people_may_do_in_airflow_what_their_rights_say(outputs: dict[str, Any], pipelines: PipelineClient) -> None:
@@ -84,6 +86,42 @@ def test_people_may_do_in_airflow_what_their_rights_say(outputs: dict[str, Any],
     with pytest.raises(PipelinesError) as refused:
         client(outputs, account("manager"), outputs["people"][account("manager")]).start(NAME)
     assert refused.value.status == 403
+
+
+def test_what_people_do_on_its_pages_is_on_record(
+    platform: Platform, outputs: dict[str, Any], pipelines: PipelineClient
+) -> None:
+    editor, reader = account("data_engineer"), account("manager")
+    started, paused = f"/api/v2/dags/{NAME}/dagRuns", f"/api/v2/dags/{NAME}"
+    pages = {name: Airflow(outputs, name, outputs["people"][name]) for name in (editor, reader)}
+    for person in pages.values():
+        person.ask("POST", started, logical_date=None, note="of the audit")
+        person.ask("PATCH", paused, is_paused=False)
+        person.ask("GET", f"{started}/none/taskInstances/{FIRST}/logs/1")
+    forged = requests.Session()
+    forged.trust_env, forged.verify, forged.auth = False, outputs["connection"]["TERRACE_CA_FILE"], ("forged", "x")
+    address = outputs["connection"]["TERRACE_GATEWAY_URL"] + "/airflow"
+    assert forged.get(f"{address}/api/v2/version", timeout=30).status_code == 200
+    tried = {"username": editor, "password": "wr0ng-pa55word"}
+    assert forged.post(f"{address}/auth/token", json=tried, timeout=30).status_code == 401
+
+    def told() -> set[tuple[str, str, str, str]]:
+        records = platform.json("audit", ENVIRONMENT, "--limit", "5000", "--since", "1h")
+        return {(each["actor"], each["action"], each["object"], each["outcome"]) for each in records}
+
+    change = f"pipelines: PATCH /airflow{paused}"
+    wanted = {
+        (editor, "run_pipeline", f"pipelines: {NAME}", "ok"),
+        (editor, "change", change, "ok"),
+        (editor, "read_data", f"pipelines: {NAME}", "failed"),  # there is no such run
+        (editor, "login", "pipelines", "refused"),
+        (reader, "run_pipeline", f"pipelines: {NAME}", "refused"),
+        (reader, "change", change, "refused"),
+    }
+    wait_for(lambda: wanted <= told(), 60)
+    found = told()
+    assert pages.keys() <= {actor for actor, action, _, outcome in found if (action, outcome) == ("login", "ok")}
+    assert not [each for each in found if each[0] == "forged"]
 
 
 def test_no_secret_is_in_commands_or_logs(outputs: dict[str, Any], pipelines: PipelineClient) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import requests
 
-from terrace.targets.variables import gateway_acts
+from terrace.targets.variables import edges, gateway_acts
+from terrace.workload import Artifact, Metrics, Port, Route, Workload
 from tests.host.conftest import ENVIRONMENT, PORT_SHIFT, ROOT
 from tests.host.machine import supervisor_status, users, wait_for
 
@@ -21,19 +22,14 @@ SETTINGS = Path("/etc/terrace", ENVIRONMENT)
 PREFIX = f"terrace-{ENVIRONMENT}-tiny"
 NOBODYS_PORT = 9 + PORT_SHIFT
 NEEDS = [{"request": "^GET ", "right": "read"}]
-ROUTE = {
-    "path": "/tiny/",
-    "port": NOBODYS_PORT,
-    "auth": "gateway",
-    "keep_path": False,
-    "body_mb": 1,
-    "hidden": [],
-    "slot": "serving",
-    "needs": NEEDS,
-    "servers": {},
-    "shows": "",
-    "acts": gateway_acts("/tiny/", "serving", (), reads=True),
-}
+TINY = Workload(
+    "tiny",
+    Artifact(),
+    processes=(),
+    ports=(Port("http", NOBODYS_PORT),),
+    routes=(Route("/tiny/", "http", "gateway", "serving"),),
+    metrics=(Metrics("http"),),
+)
 
 
 def _run(role: str, state: str, **variables: Any) -> subprocess.CompletedProcess[str]:
@@ -64,9 +60,9 @@ def _service(state: str, *processes: str, **variables: Any) -> None:
 @pytest.fixture
 def tiny() -> Iterator[None]:
     """A service of two processes with a route and a scrape target; gone at the end."""
-    edges = {"service_routes": [ROUTE], "service_metrics": [{"port": NOBODYS_PORT, "path": "/metrics"}]}
+    reached = {name: edges(TINY)[name] for name in ("service_routes", "service_metrics")}
     try:
-        _service("present", "one", "two", **edges)
+        _service("present", "one", "two", **reached)
         yield
     finally:
         _service("absent", "one")

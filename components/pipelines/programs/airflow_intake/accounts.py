@@ -2,6 +2,8 @@
 
 Airflow's simple auth manager gives the roles; who has an account, and which, comes from the same file of salted hashes
 as for the service itself, and counts from the next request on. Airflow's own file of plain passwords isn't used.
+
+Each answer says to the gateway whose account asked, so that what people do on Airflow's pages is in the audit log, too.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ from airflow.api_fastapi.auth.managers.base_auth_manager import COOKIE_NAME_JWT_
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager, SimpleAuthManagerRole
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow.api_fastapi.core_api.security import is_safe_url
+from airflow.api_fastapi.core_api.security import is_safe_url, resolve_user_from_token
 from airflow.configuration import conf
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..intake.people import People, mark
 from ..intake.settings import Settings
@@ -28,6 +32,8 @@ from ..intake.settings import Settings
 # What each right is in Airflow. The account of projects is its administrator: it deletes what is no longer kept.
 ROLES = {"read": "VIEWER", "use": "USER", "edit": "OP", "manage": "OP"}
 OF_RUNS = frozenset({DagAccessEntity.RUN, DagAccessEntity.TASK, DagAccessEntity.TASK_INSTANCE})
+# The gateway's header, and the one that it keeps from clients.
+FORWARDED, ACCOUNT_HEADER = "X-Forwarded-Prefix", "Terrace-Account"
 REALM = {"WWW-Authenticate": 'Basic realm="pipelines", charset="UTF-8"'}
 
 
@@ -79,6 +85,10 @@ class PeopleAuthManager(SimpleAuthManager):  # type: ignore[misc]
         app.add_api_route("/token", self._token, methods=["POST"], response_model=None)
         return app
 
+    def get_fastapi_middlewares(self) -> list[tuple[Any, dict[str, Any]]]:
+        """Return what has each answer say whose account asked."""
+        return [(NamesAccount, {})]
+
     def _user(self, name: str) -> SimpleAuthManagerUser:
         if name == self._account:
             return SimpleAuthManagerUser(username=name, role="ADMIN")
@@ -98,9 +108,11 @@ class PeopleAuthManager(SimpleAuthManager):  # type: ignore[misc]
         """
         if hmac.compare_digest(given, self._expected):
             return self._user(self._account)
+        name = given.decode(errors="replace").partition(":")[0]
         if self._people.right(given) is None:
-            raise HTTPException(401, "An account is needed", REALM)
-        return self._user(given.decode(errors="replace").partition(":")[0])
+            tried = name if name.isascii() and name.isprintable() else "unknown"
+            raise HTTPException(401, "An account is needed", REALM | {ACCOUNT_HEADER: tried})
+        return self._user(name)
 
     def _login(self, request: Request) -> Response:
         user = self._entered(_basic(request.headers.get("authorization", "")))
@@ -110,6 +122,7 @@ class PeopleAuthManager(SimpleAuthManager):  # type: ignore[misc]
         answer.set_cookie(
             COOKIE_NAME_JWT_TOKEN, token, path=get_cookie_path(), secure=True, httponly=True, samesite="lax"
         )
+        answer.headers[ACCOUNT_HEADER] = user.username
         return answer
 
     async def _token(self, request: Request) -> Response:
@@ -118,7 +131,45 @@ class PeopleAuthManager(SimpleAuthManager):  # type: ignore[misc]
             account = f"{given['username']}:{given['password']}".encode()
         except (ValueError, KeyError, TypeError):
             raise HTTPException(400, "Send JSON with 'username' and 'password'") from None
-        return JSONResponse({"access_token": self.generate_jwt(self._entered(account))}, 201)
+        user = self._entered(account)
+        return JSONResponse({"access_token": self.generate_jwt(user)}, 201, {ACCOUNT_HEADER: user.username})
+
+
+class NamesAccount:
+    """Adds to each answer for the gateway the account whose token came with its request, where one did that counts.
+
+    Args:
+        app: Answers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        name = await _name(Request(scope)) if scope["type"] == "http" else ""
+
+        async def send_named(message: Message) -> None:
+            if name and message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault(ACCOUNT_HEADER, name)
+            await send(message)
+
+        await self._app(scope, receive, send_named)
+
+
+async def _name(request: Request) -> str:
+    """Return whose token Airflow lets count: the one that is given to it, before the one of the browser.
+
+    Nobody's of what Airflow's own processes and the service ask, which don't come through the gateway.
+    """
+    if FORWARDED not in request.headers:
+        return ""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    token = given if scheme.lower() == "bearer" else request.cookies.get(COOKIE_NAME_JWT_TOKEN)
+    try:
+        return str((await resolve_user_from_token(token)).username)
+    except HTTPException:  # none, or none that counts
+        return ""
 
 
 def _basic(header: str) -> bytes:
