@@ -14,7 +14,7 @@ from terrace import stackfile
 from terrace.catalog import Catalog
 from terrace.complaints import complaint, fields_at, follows_from_another, nearest
 from terrace.errors import InputError, InputErrors
-from terrace.spec import PROBLEMS, PlatformSpec, Practice, Running, Tier
+from terrace.spec import LONGEST_ENVIRONMENT, PROBLEMS, PlatformSpec, Practice, Running, Tier
 from terrace.stackfile import StackFile
 from terrace.tiers import TierTable
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT_KEYS = ("tier", "target", "platform")
 NOT_IN_PLATFORM = ("tier", "target", "slots")  # fields of the spec that stand elsewhere in the file
-ENVIRONMENT = r"[a-z][a-z0-9-]{0,11}"  # terrace-<environment>-<service> names a user, which Linux limits to 32
+ENVIRONMENT = rf"[a-z][a-z0-9-]{{0,{LONGEST_ENVIRONMENT - 1}}}"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from terrace.spec_practices import Practice, PracticeLevel, RuleWaiver, Statemen
 
 __all__ = ["PROBLEMS", "Model", "Name", "PlatformSpec", "Practice", "Problem", "SecretReference", "Tier"]
 
+LONGEST_ENVIRONMENT = 12  # terrace-<environment>-<service> names a user, which Linux limits to 32
+LONGEST_NAMESPACE = 63
 
 # The first seven: Kreuzberger et al.; the rest are added by other reviews.
 Role = Literal[
@@ -160,7 +162,7 @@ class PlatformSpec(Running):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         mine = (self._unknown_owners(), self._shared_models(), self._unwaived(), self._misstated())
-        more = (self._admins_without_access(), self._of_another_target())
+        more = (self._admins_without_access(), self._unknown_teams(), self._of_another_target())
         refuse([*host_problems(self.hosts), *itertools.chain(*mine, *more)])
         return self
 
@@ -230,6 +232,17 @@ class PlatformSpec(Running):
                 for person in self.team.members(name):
                     if not self.team.people[person].ssh_keys:
                         yield Problem(path, f"{person!r} has no ssh_keys in team.people, and could not log in")
+
+    def _unknown_teams(self) -> Iterator[Problem]:
+        platforms = len(self.kubernetes.namespace or f"{self.name}-{'e' * LONGEST_ENVIRONMENT}")
+        for name in self.kubernetes.teams:
+            path = ("kubernetes", "teams", name)
+            if name not in self.team.groups:
+                listed = f"known: {', '.join(sorted(self.team.groups))}" if self.team.groups else "there are none"
+                yield Problem(path, f"it is no group of team.groups ({listed})")
+            elif (length := platforms + 1 + len(name)) > LONGEST_NAMESPACE:
+                why = f"with the platform's it would have {length} characters, of {LONGEST_NAMESPACE} that it may have"
+                yield Problem(path, f"{why}; set kubernetes.namespace to a shorter name")
 
     def _of_another_target(self) -> Iterator[Problem]:
         if self.target == "host":

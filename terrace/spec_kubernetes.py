@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from terrace.spec_base import Address, Model
+from terrace.spec_base import Address, Model, Name
 
 DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
@@ -26,6 +27,21 @@ def _network(value: str) -> str:
         return str(ipaddress.IPv4Network(value))
     except ValueError:
         raise PydanticCustomError("network", "it should be an IPv4 network, as 10.20.0.0/16") from None
+
+
+class TeamNamespace(Model):
+    """A group's own namespace in the cluster, and how much its pods may take together."""
+
+    cores: int = Field(16, ge=1, description="CPU cores that its pods may ask for.")
+    memory_gb: int = Field(64, ge=1, description="Memory (GiB) that its pods may ask for, and take.")
+    storage_gb: int = Field(200, ge=0, description="Size (GiB) of its volumes.")
+    pods: int = Field(50, ge=1, description="Pods, ended ones left out.")
+    accelerators: int = Field(0, ge=0, description="Accelerators that its pods may ask for.")
+    accelerator: str = Field(
+        "nvidia.com/gpu",
+        pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
+        description="What the cluster calls its accelerators.",
+    )
 
 
 class Kubernetes(Model):
@@ -55,4 +71,8 @@ class Kubernetes(Model):
     )
     user_prefix: str = Field(
         "", description="What the cluster's authentication puts before a person's name, as `oidc:`."
+    )
+    teams: Mapping[Name, TeamNamespace] = Field(
+        default_factory=dict,
+        description="Groups of `team.groups` with a namespace of their own for their work, `<namespace>-<group>`.",
     )

@@ -6,13 +6,30 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-TEAM = "    team:\n"
+TEAM, GROUPS = "    team:\n", "      groups:\n"
+PEOPLE_OF_TEAMS = "      people: {ann: {email: ann@example.org}, bob: {}}\n"
+TEAMS = """\
+        risk: {roles: [data_scientist], members: [ann]}
+        ads: {roles: [data_scientist], members: [bob]}
+"""
+NAMESPACES = """\
+    kubernetes:
+      teams:
+        risk: {cores: 4}
+        ads: {accelerators: 2, accelerator: example.org/tpu}
+"""
 
 
 def with_a_person(text: str) -> str:
     """Return a stack file with somebody who has a workbench."""
     assert TEAM in text
     return text.replace(TEAM, f"{TEAM}      people: {{ann: {{roles: [data_scientist]}}}}\n")
+
+
+def with_teams(text: str) -> str:
+    """Return a stack file with two groups that have a namespace of their own, and a person each."""
+    assert GROUPS in text
+    return text.replace(GROUPS, f"{PEOPLE_OF_TEAMS}{GROUPS}{TEAMS}") + NAMESPACES
 
 
 def whole(value: Any) -> Any:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.kubernetes.binaries import REGISTRY, Say, built
 from tests.kubernetes.control_plane import ControlPlane, running
+from tests.kubernetes.volumes import storage_class
 from tests.kubernetes.world import World
 
 
@@ -52,3 +53,9 @@ def world(
 ) -> World:
     monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig))
     return World(tmp_path / "world", plane, request.node.name)
+
+
+@pytest.fixture
+def storage(plane: ControlPlane, world: World) -> Iterator[str]:
+    with storage_class(plane, f"of-the-tests-{world.namespace}") as name:
+        yield name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +14,6 @@ from terrace.resolve import Blueprint
 from terrace.spec import Role
 from terrace.targets.kubernetes.cluster import Cluster
 from tests.components.recording import ON_KUBERNETES, blueprint
-from tests.kubernetes.control_plane import ControlPlane
 from tests.kubernetes.world import World, steps
 
 APPS, BATCH = "apis/apps/v1", "apis/batch/v1"
@@ -28,8 +26,6 @@ JOBS = (*BUCKETS, *(f"database-{name}" for name in DATABASES))
 CRON_JOBS = tuple(
     f"{what}-{part}" for part in ("databases", "airflow", "audit", *WORKBENCHES) for what in ("backup", "restore")
 )
-VOLUMES = len(STATEFUL_SETS) + 1  # and timer's, which is there at lower tiers
-STORAGE_CLASS = "of-the-tests"
 TEAM = "    team:\n"
 SEVEN_ROLES = get_args(Role)[:7]
 PEOPLE = f"""\
@@ -61,34 +57,6 @@ ASKED = {
     ("get", "secrets", ""): set(),
     ("get", "configmaps", ""): set(),
 }
-
-
-@pytest.fixture
-def storage(plane: ControlPlane, world: World) -> Iterator[str]:
-    """A storage class with a volume for each service that has one."""
-    name = f"{STORAGE_CLASS}-{world.namespace}"
-    made = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name}}
-    plane.request(
-        "POST", "/apis/storage.k8s.io/v1/storageclasses", made | {"provisioner": "kubernetes.io/no-provisioner"}
-    )
-    for number in range(VOLUMES):
-        spec = {
-            "capacity": {"storage": "200Gi"},
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": name,
-            "hostPath": {"path": f"/volumes/{number}"},
-        }
-        volume = {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": f"{name}-{number}"},
-            "spec": spec,
-        }
-        plane.request("POST", "/api/v1/persistentvolumes", volume)
-    yield name
-    for number in range(VOLUMES):
-        plane.request("DELETE", f"/api/v1/persistentvolumes/{name}-{number}")
-    plane.request("DELETE", f"/apis/storage.k8s.io/v1/storageclasses/{name}")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from terrace.spec import SecretReference
 from terrace.targets.base import Service, Targets
 from terrace.targets.given import network_address
 from terrace.targets.kubernetes import namespace as own
-from terrace.targets.kubernetes import network
+from terrace.targets.kubernetes import network, teams
 from terrace.targets.kubernetes.network import Calls
 from terrace.targets.kubernetes.objects import declare
 from terrace.targets.kubernetes.pods import Surroundings
@@ -113,10 +113,11 @@ class Cluster(Targets):
         for name, spec in found.items():
             document = self._document("networking.k8s.io/v1", "NetworkPolicy", name, spec=spec)
             self.declare(f"{name}-edges", document, self._parent)
-        public = [port for workload in workloads for port in workload.ports if port.public]
+        public = [(workload, port) for workload in workloads for port in workload.ports if port.public]
         entrances = len(public) if self.blueprint.spec.kubernetes.entrance != "ClusterIP" else 0
         quota = self._document("v1", "ResourceQuota", "platform", spec=own.quota(entrances))
         self.declare("quota", quota, self._parent)
+        self._declare_teams([(workload.name, port.number) for workload, port in public])
 
     def listed(self) -> list[dict[str, Any]]:
         """Return the services as stack outputs."""
@@ -207,6 +208,32 @@ class Cluster(Targets):
                 reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
                 binding = self._document(RBAC, "RoleBinding", name, roleRef=reference, subjects=people)
                 self.declare(f"{name}-people", binding, self._parent)
+
+    def _declare_teams(self, entrances: list[tuple[str, int]]) -> None:
+        """Declare the namespaces of teams. What is guarded there is theirs, so it stays with its guards."""
+        spec = self.blueprint.spec.kubernetes
+        around = teams.Surroundings(
+            self.namespace,
+            self.blueprint.tier,
+            self.labels,
+            self.authority.certificate,
+            entrances,
+            self._outside(),
+            spec.user_prefix,
+        )
+        for name, space in spec.teams.items():
+            team = teams.Team(name, space, self.blueprint.members, around)
+            of_team = pulumi.ComponentResource(
+                "terrace:platform:Team", name, None, pulumi.ResourceOptions(parent=self._parent)
+            )
+            kept = pulumi.ResourceOptions(parent=of_team, provider=self._provider, retain_on_delete=True)
+            made = declare(f"team-{name}", team.its_namespace(), kept)
+            within = pulumi.ResourceOptions(parent=of_team, provider=self._provider, depends_on=[made])
+            kept = pulumi.ResourceOptions.merge(kept, within)
+            for part, document in team.guards().items():
+                declare(f"team-{name}-{part}", document, kept)
+            for part, document in team.contents().items():
+                declare(f"team-{name}-{part}", document, within)
 
     def _document(self, version: str, kind: str, name: str, **parts: Any) -> dict[str, Any]:
         metadata = {"name": name, "namespace": self.namespace, "labels": self.labels}

@@ -73,6 +73,11 @@ def roles(table: RightsTable) -> dict[Role, list[dict[str, Any]]]:
 
 
 def subjects(members: Iterable[Member], role: Role, prefix: str) -> list[dict[str, str]]:
-    """Return who has a role, by the name that the cluster knows them by: their address, or else their account."""
-    names = [f"{prefix}{member.email or member.name}" for member in members if role in member.roles]
+    """Return who has a role."""
+    return users([member for member in members if role in member.roles], prefix)
+
+
+def users(members: Iterable[Member], prefix: str) -> list[dict[str, str]]:
+    """Return people by the names that the cluster knows them by: their address, or else their account."""
+    names = [f"{prefix}{member.email or member.name}" for member in members]
     return [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name} for name in names]

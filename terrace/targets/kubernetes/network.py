@@ -11,11 +11,13 @@ from terrace.edges import Listener
 from terrace.targets.kubernetes.pods import NAME
 from terrace.workload import Workload
 
+NAMESPACE = "kubernetes.io/metadata.name"  # the label that the API server gives each of them
 DNS = 53
 NODE_LOCAL_DNS = "169.254.20.10/32"  # where Kubernetes' own cache of DNS answers on every node
 ANYWHERE = "0.0.0.0/0"
 # What is never a package index: networks of clusters and clouds, the clouds' metadata among them.
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+CLOSED: Mapping[str, Any] = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}  # the policy of no edge at all
 PORTS = {"http": 80, "https": 443}
 
 
@@ -68,7 +70,8 @@ def policies(
     }
     edges |= {(call.name, service, port) for call in calls for service, port in call.to.items()}
     public = [(workload.name, port.number) for workload in workloads for port in workload.ports if port.public]
-    found = {"default-deny": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}, "everybody": _everybody(public)}
+    everybody = {"podSelector": {}, "policyTypes": ["Egress"], "egress": rules_of_everybody(public)}
+    found = {"default-deny": dict(CLOSED), "everybody": everybody}
     leaving: dict[str, tuple[str | None, ...]] = {call.name: call.outside for call in calls}
     leaving |= {each.name: (*each.outside, *(outside.indexes if each.downloads else ())) for each in workloads}
     for name in sorted({*(workload.name for workload in workloads), *(call.name for call in calls)}):
@@ -83,16 +86,25 @@ def policies(
     return found
 
 
-def _everybody(public: Iterable[tuple[str, int]]) -> dict[str, Any]:
-    """Return what every pod may: ask for names, and come to the entrance as people do."""
+def rules_of_everybody(public: Iterable[tuple[str, int]], namespace: str | None = None) -> list[dict[str, Any]]:
+    """Return the egress rules of what every pod may: ask for names, and come to the entrance as people do.
+
+    Args:
+        public: The entrance's services and ports.
+        namespace: Where they are, if not in the pods' own namespace.
+    """
     dns = {
         "to": [
-            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}},
+            {"namespaceSelector": {"matchLabels": {NAMESPACE: "kube-system"}}},
             {"ipBlock": {"cidr": NODE_LOCAL_DNS}},
         ],
         "ports": [{"protocol": protocol, "port": DNS} for protocol in ("UDP", "TCP")],
     }
-    return {"podSelector": {}, "policyTypes": ["Egress"], "egress": [dns, *_rules("to", public)]}
+    rules = _rules("to", public)
+    if namespace:
+        there = {"namespaceSelector": {"matchLabels": {NAMESPACE: namespace}}}
+        rules = [{**rule, "to": [there | peer for peer in rule["to"]]} for rule in rules]
+    return [dns, *rules]
 
 
 def _policy(name: str, ingress: list[dict[str, Any]], egress: list[dict[str, Any]]) -> dict[str, Any]:
