@@ -49,6 +49,16 @@ ACTS = (
     Act(rf"POST {API}dags/([^/]+)/dagRuns", "run_pipeline"),
     Act(rf"DELETE {API}dags/([^/]+)", "remove_pipeline"),
 )
+PAGES_ROUTE = Route(
+    PAGES,
+    "web",
+    auth="own",
+    slot="pipelines",
+    keep_path=True,
+    hidden=("execution",),  # what tasks and the scheduler say to each other stays on the machine
+    names_account=True,
+    acts=ACTS,
+)
 INTAKE = f"{PROGRAMS}.airflow_intake"
 KEYS = ("airflow-fernet-key", "airflow-session-key", "airflow-token-key")
 # For an interval (seconds) that has always passed, also since a moment that lies ahead, as after a clock was set back:
@@ -141,20 +151,7 @@ class Airflow(Component[AirflowSpec, PipelinesOutputs]):
                 **project,
             },
             probe=Probe("http", "/health", timeout_seconds=180, alive="/alive"),
-            routes=(
-                route(spec),
-                # What tasks and the scheduler say to each other stays on the machine.
-                Route(
-                    PAGES,
-                    "web",
-                    auth="own",
-                    slot="pipelines",
-                    keep_path=True,
-                    hidden=("execution",),
-                    names_account=True,
-                    acts=ACTS,
-                ),
-            ),
+            routes=(route(spec), PAGES_ROUTE),
             metrics=(Metrics("http"),),
             downloads=True,
             unsaved=("uv-cache", "bundles/*/.venv"),
