@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import pulumi
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from terrace.targets import Target
@@ -61,6 +61,12 @@ def salted_hash(slot: str, user: str, password: str) -> dict[str, str]:
     """Return the salted hash that a slot keeps of a person's password, the same for the same password."""
     salt = hashlib.sha256(f"{slot}:{user}:{password}".encode()).hexdigest()[:16]
     return {"salt": salt, "digest": hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()}
+
+
+class ReplicatedSpec(FlavorSpec):
+    """The options of a flavor whose service keeps nothing in its pod."""
+
+    replicas: int = Field(1, ge=1, le=20, description="Pods that answer requests, on Kubernetes.")
 
 
 @dataclass(frozen=True)

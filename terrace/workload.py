@@ -221,7 +221,8 @@ class Workload:
     ``reached_by`` names the one service that connects to it beside its routes: on a host by the Unix socket
     ``$(SOCKET)``, which its process makes and that one alone may open, on Kubernetes by its ports.
     ``volume_gb`` is the size (GiB) of the volume that ``$(DATA)`` is on Kubernetes, of what can't be made anew there;
-    without, ``$(DATA)`` goes with the pod. ``outside`` are addresses outside of the platform that it connects to.
+    without, ``$(DATA)`` goes with the pod. ``replicas`` is how many pods there are of it, where it has no volume: any
+    of them answers any request. ``outside`` are addresses outside of the platform that it connects to.
     """
 
     name: str
@@ -241,6 +242,7 @@ class Workload:
     grows: bool = False
     reached_by: str = ""
     volume_gb: int = 0
+    replicas: int = 1
     outside: tuple[str, ...] = ()
 
     def port(self, name: str) -> int:

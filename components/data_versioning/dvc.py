@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from components.artifact_store import ArtifactStoreOutputs, Store
-from components.base import Component, FlavorSpec, Inputs
+from components.base import Component, FlavorSpec, Inputs, ReplicatedSpec
 from components.data_versioning import DataVersioningOutputs
 from components.gateway import GatewayOutputs
 from components.programs import program_files
@@ -28,7 +28,7 @@ NEEDS = (Need("read", READING), Need("edit", ("PUT",)))
 ACTS = (Act(rf"(?:GET|HEAD) {PATH}(.*)", "read_data"), Act(rf"PUT {PATH}(.*)", "write_data"))
 
 
-class DVCSpec(FlavorSpec):
+class DVCSpec(ReplicatedSpec):
     """Options of the remote."""
 
     flavor: Literal["dvc"] = "dvc"
@@ -86,6 +86,7 @@ class DVC(Component[DVCSpec, DataVersioningOutputs]):
 def _workload(spec: DVCSpec, store: Store) -> Workload:
     return Workload(
         name="dvc",
+        replicas=spec.replicas,
         artifact=Artifact(lock="s3"),
         processes=(Process("remote", ("$(BIN)/python", "$(CONFIG)/dvc_remote.py"), memory_mb=512),),
         ports=(Port("http", spec.port),),

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import pulumi
 from pydantic import Field
 
-from components.base import Component, FlavorSpec, Inputs
+from components.base import Component, FlavorSpec, Inputs, ReplicatedSpec
 from components.database import DatabaseAccess, DatabaseOutputs
 from components.feature_store import FeatureStoreOutputs
 from components.gateway import GatewayOutputs
@@ -44,7 +44,7 @@ ACTS = (
 )
 
 
-class FeastSpec(FlavorSpec):
+class FeastSpec(ReplicatedSpec):
     """Options of the feature store."""
 
     flavor: Literal["feast"] = "feast"
@@ -90,6 +90,7 @@ class Feast(Component[FeastSpec, FeatureStoreOutputs]):
         options = ("--workers", "1", "--registry_ttl_sec", str(spec.cache_seconds), "--max-requests", "0")
         return Workload(
             name="feast",
+            replicas=spec.replicas,
             artifact=self.artifact,
             setup=(SetupStep("schemas", (python, "$(CONFIG)/feast_schemas.py")),),
             processes=(Process("server", (*serve, *options, "--metrics", "--no-access-log"), spec.memory_mb),),

@@ -18,7 +18,7 @@ import pulumi
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount
+from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount, ReplicatedSpec
 from components.gateway import GatewayOutputs
 from components.gateway.parts import collector, pod
 from components.nginx import reload_step
@@ -45,7 +45,7 @@ def _ipv4_address(value: str) -> str:
     return value
 
 
-class NginxSpec(FlavorSpec):
+class NginxSpec(ReplicatedSpec):
     """Options of the entrance."""
 
     flavor: Literal["nginx"] = "nginx"

@@ -29,7 +29,7 @@ from terrace.workload import Act, Artifact, File, Metrics, Need, Port, Probe, Pr
 RULES = Path(__file__).parent / "rules.yaml"
 METRICS_PATH, ALERTS_PATH = "/prometheus/", "/alertmanager/"
 ALERTS = "alertmanager"  # its image
-SCRAPES = "scrapes.json"
+SCRAPES, JOBS = "scrapes.json", "scrapes-of-pods.yml"
 PROBE = Probe("prometheus", "/prometheus/-/ready")
 METRICS = (Metrics("prometheus", "/prometheus/metrics"), Metrics("alertmanager", "/alertmanager/metrics"))
 ROUTES = (
@@ -109,7 +109,7 @@ def _on_host(spec: PrometheusSpec, target: HostTarget, outputs: MonitoringOutput
             Process("node-exporter", _node_exporter_command(spec), memory_mb=256),
         ),
         ports=(*_ports(spec), Port("node-exporter", spec.node_exporter_port)),
-        files=_files(spec, target, f"{target.scrape_folder}/*.json"),
+        files=_files(spec, target, scrapes=f"{target.scrape_folder}/*.json"),
         probe=PROBE,
         routes=ROUTES,
         metrics=(*METRICS, Metrics("node-exporter")),
@@ -128,7 +128,10 @@ def _on_kubernetes(spec: PrometheusSpec, target: KubernetesTarget, outputs: Moni
             Process("alertmanager", ("/bin/alertmanager", *_alertmanager_options(spec, outputs)), 512, image=ALERTS),
         ),
         ports=_ports(spec),
-        files=(*_files(spec, target, f"$(CONFIG)/{SCRAPES}"), target.scrape_file(SCRAPES)),
+        files=(
+            *_files(spec, target, scrapes=f"$(CONFIG)/{SCRAPES}", jobs=f"$(CONFIG)/{JOBS}"),
+            *target.scrape_files(SCRAPES, JOBS),
+        ),
         probe=PROBE,
         routes=ROUTES,
         metrics=METRICS,
@@ -148,9 +151,9 @@ def _ports(spec: PrometheusSpec) -> tuple[Port, ...]:
     return (Port("prometheus", spec.port), Port("alertmanager", spec.alertmanager_port))
 
 
-def _files(spec: PrometheusSpec, target: Target, scrapes: str) -> tuple[File, ...]:
+def _files(spec: PrometheusSpec, target: Target, **places: str) -> tuple[File, ...]:
     return (
-        File("prometheus.yml", render("monitoring", "prometheus.yml", scrapes=scrapes, **spec.model_dump())),
+        File("prometheus.yml", render("monitoring", "prometheus.yml", **places, **spec.model_dump())),
         File("rules.yaml", RULES.read_text(encoding="utf-8")),
         *notices.files(target.blueprint.spec.notify),
         *consoles.files(),

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from components.base import Component, FlavorSpec, Inputs
+from components.base import Component, FlavorSpec, Inputs, ReplicatedSpec
 from components.gateway import GatewayOutputs
 from components.monitoring.parts import consoles, dashboards
 from components.portal import PortalOutputs
@@ -33,7 +33,7 @@ NEEDS = (Need("read", READING),)
 STATIC = Path(__file__).parent / "static"
 
 
-class PagesSpec(FlavorSpec):
+class PagesSpec(ReplicatedSpec):
     """Options of the portal."""
 
     flavor: Literal["pages"] = "pages"
@@ -78,6 +78,7 @@ def _workload(spec: PagesSpec, target: Target) -> Workload:
     outputs = _outputs(target)
     return Workload(
         name=NAME,
+        replicas=spec.replicas,
         artifact=Artifact(),
         processes=(Process("server", ("$(PYTHON)", "$(CONFIG)/portal.py"), memory_mb=256),),
         ports=(Port("http", spec.port),),

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from components.artifact_store import ArtifactStoreOutputs, Store
 from components.audit import AuditOutputs
-from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount
+from components.base import Account, Component, FlavorSpec, Inputs, PersonAccount, ReplicatedSpec
 from components.database import DatabaseAccess, DatabaseOutputs
 from components.gateway import GatewayOutputs
 from components.programs import program_files
@@ -65,7 +65,7 @@ SETUP = (
 )
 
 
-class MLflowSpec(FlavorSpec):
+class MLflowSpec(ReplicatedSpec):
     """Options of the tracking server."""
 
     flavor: Literal["mlflow"] = "mlflow"
@@ -128,6 +128,7 @@ class MLflow(Component[MLflowSpec, TrackingOutputs]):
     ) -> Workload:
         return Workload(
             name="mlflow",
+            replicas=spec.replicas,
             artifact=replace(self.artifact, lock=_lock(store)),
             setup=SETUP,
             processes=(

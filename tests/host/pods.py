@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -144,12 +145,13 @@ def _binaries(image: str) -> str:
 
 
 @contextlib.contextmanager
-def pods_on_this_machine(root: Path) -> Iterator[Pods]:
-    """Have pods in a folder that everybody may enter."""
-    for folder in (root, *root.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    found = Pods(root)
-    try:
-        yield found
-    finally:
-        found.stop()
+def pods_on_this_machine() -> Iterator[Pods]:
+    """Have pods in a folder that everybody may enter, which pytest's own aren't."""
+    with tempfile.TemporaryDirectory(prefix="terrace-pods-") as name:
+        root = Path(name)
+        root.chmod(0o755)
+        found = Pods(root)
+        try:
+            yield found
+        finally:
+            found.stop()

@@ -24,8 +24,8 @@ def _answers(pods: Pods, page: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def pods(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pods]:
-    with pods_on_this_machine(tmp_path_factory.mktemp("pods")) as found:
+def pods() -> Iterator[Pods]:
+    with pods_on_this_machine() as found:
         for name in ("audit", "portal", "workbench", "wb-ann"):
             found.start(name)
         found.start("gateway", "setup-certificate", "setup-routes", "server", "access", "audit")

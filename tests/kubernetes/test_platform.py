@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from terrace import fleet, platform
 from terrace.resolve import Blueprint
 from terrace.spec import Role
 from terrace.targets.kubernetes.cluster import Cluster
+from terrace.targets.kubernetes.pods import NAME
 from tests.components.recording import ON_KUBERNETES, blueprint
 from tests.kubernetes.world import World, steps
 
@@ -103,10 +105,7 @@ def _run_to_its_end(world: World, name: str) -> str:
     template = world.object("CronJob", name, BATCH)["spec"]["jobTemplate"]
     made = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": f"{name}-now"}, "spec": template["spec"]}
     world.plane.request("POST", f"/{BATCH}/namespaces/{world.namespace}/jobs", made)
-    end = time.monotonic() + 60
-    while not world.object("Job", f"{name}-now", BATCH)["status"].get("succeeded"):
-        assert time.monotonic() < end, name
-        time.sleep(0.2)
+    _wait(lambda: bool(world.object("Job", f"{name}-now", BATCH)["status"].get("succeeded")))
     pods = world.plane.request("GET", f"/api/v1/namespaces/{world.namespace}/pods?labelSelector=job-name={name}-now")
     (pod,) = pods["items"]
     return str(pod["spec"]["nodeName"])
@@ -155,9 +154,39 @@ def test_the_tier_goes_up_and_down_again(world: World, wanted: Blueprint, tmp_pa
     assert {each["metadata"]["name"] for each in left} == kept
 
 
-def _require_ready(world: World) -> None:
+def test_at_tier_4_an_emptied_node_leaves_a_pod_of_what_people_ask(world: World, tmp_path: Path, storage: str) -> None:
+    wanted = _blueprint(tmp_path, world, storage, tier=4)
+    assert set(steps(world.up(lambda: _build(wanted))).values()) == {"create"}
+    assert steps(world.up(lambda: _build(wanted))) == {}
+    _require_ready(world, dict.fromkeys(("dvc", "feast", "gateway", "mlflow", "portal"), 2))
+    assert [event["message"] for event in _refusals(world)] == []
+
+    pods = world.plane.request("GET", f"/api/v1/namespaces/{world.namespace}/pods?labelSelector={NAME}=mlflow")["items"]
+    names = [pod["metadata"]["name"] for pod in pods]
+    _wait(lambda: world.object("PodDisruptionBudget", "mlflow", "apis/policy/v1")["status"]["disruptionsAllowed"] == 1)
+    # Nobody makes a new pod meanwhile, as where no node has room for it.
+    world.edit("Deployment", "mlflow", {"spec": {"paused": True}}, APPS)
+    _evict(world, names[0])
+    with pytest.raises(AssertionError, match="Cannot evict pod as it would violate the pod's disruption budget"):
+        _evict(world, names[1])
+
+
+def _evict(world: World, name: str) -> None:
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    world.plane.request("POST", f"/api/v1/namespaces/{world.namespace}/pods/{name}/eviction", eviction)
+
+
+def _wait(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def _require_ready(world: World, replicas: Mapping[str, int] | None = None) -> None:
     for name in DEPLOYMENTS:
-        assert world.object("Deployment", name, APPS)["status"]["readyReplicas"] == 1
+        wanted = (replicas or {}).get(name, 1)
+        assert world.object("Deployment", name, APPS)["status"]["readyReplicas"] == wanted
     for name in STATEFUL_SETS:
         assert world.object("StatefulSet", name, APPS)["status"]["readyReplicas"] == 1
     for name in JOBS:

@@ -30,6 +30,7 @@ def workload(spec: NginxSpec, target: KubernetesTarget, files: tuple[File, ...],
     audit = collector.in_cluster(target, ROUTES_FOLDER)
     return Workload(
         name="gateway",
+        replicas=spec.replicas,
         artifact=Artifact(lock="gateway"),
         setup=(SetupStep("certificate", CERTIFICATES), SetupStep("routes", (*nginx, "-t", "-q"), True, "nginx")),
         processes=(

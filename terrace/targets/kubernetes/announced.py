@@ -33,9 +33,9 @@ ROUTE_TEXTS: Mapping[str, Callable[[Sequence[Workload]], str]] = {
 
 
 def scrape_text(environment: str, workloads: Sequence[Workload]) -> str:
-    """Return Prometheus' list of targets, as JSON."""
+    """Return Prometheus' list of targets, services of one pod, as JSON."""
     found: list[dict[str, Any]] = []
-    for each in _sorted(workloads):
+    for each in (each for each in _sorted(workloads) if each.replicas == 1):
         text = render_of_role(
             "service",
             "targets.json",
@@ -46,6 +46,37 @@ def scrape_text(environment: str, workloads: Sequence[Workload]) -> str:
         )
         found += json.loads(text)
     return json.dumps(found, indent=1, sort_keys=True) + "\n"
+
+
+def each_pods_name(service: str) -> str:
+    """Return the name of the Service by which DNS knows each pod of ``service``, not one of them."""
+    return f"{service}-pods"
+
+
+def scrape_jobs_text(environment: str, namespace: str, workloads: Sequence[Workload]) -> str:
+    """Return Prometheus' jobs for services of several pods, as YAML: it asks each pod, and DNS for where they are."""
+    jobs = [
+        {
+            "job_name": f"{each.name}-{metrics.port}{metrics.path.replace('/', '-')}",
+            "metrics_path": metrics.path,
+            "dns_sd_configs": [
+                {
+                    "names": [f"{each_pods_name(each.name)}.{namespace}.svc"],
+                    "type": "A",
+                    "port": each.port(metrics.port),
+                    "refresh_interval": "15s",
+                }
+            ],
+            "relabel_configs": [
+                {"target_label": label, "replacement": value}
+                for label, value in (("job", "services"), ("service", each.name), ("environment", environment))
+            ],
+        }
+        for each in _sorted(workloads)
+        if each.replicas > 1
+        for metrics in each.metrics
+    ]
+    return json.dumps({"scrape_configs": jobs}, indent=1) + "\n"
 
 
 def _sorted(workloads: Sequence[Workload]) -> list[Workload]:

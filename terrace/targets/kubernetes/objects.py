@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-from pulumi_kubernetes import apps, batch, core, networking, rbac
+from pulumi_kubernetes import apps, batch, core, networking, policy, rbac
 
 KINDS: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
     ("v1", "ConfigMap"): core.v1.ConfigMap,
@@ -21,6 +21,7 @@ KINDS: Mapping[tuple[str, str], type[pulumi.CustomResource]] = {
     ("batch/v1", "CronJob"): batch.v1.CronJob,
     ("batch/v1", "Job"): batch.v1.Job,
     ("networking.k8s.io/v1", "NetworkPolicy"): networking.v1.NetworkPolicy,
+    ("policy/v1", "PodDisruptionBudget"): policy.v1.PodDisruptionBudget,
     ("rbac.authorization.k8s.io/v1", "Role"): rbac.v1.Role,
     ("rbac.authorization.k8s.io/v1", "RoleBinding"): rbac.v1.RoleBinding,
 }

@@ -96,6 +96,7 @@ class Pod:
         """Return the pod template of a service, whose data goes with the pod unless it has a volume."""
         return self._template(
             {
+                **(self._spread() if self.workload.replicas > 1 else {}),
                 "initContainers": self._setup_steps(),
                 "containers": self._processes(),
                 "restartPolicy": "Always",
@@ -103,6 +104,16 @@ class Pod:
             },
             [] if self.workload.volume_gb else [{"name": "data", "emptyDir": {}}],
         )
+
+    def _spread(self) -> dict[str, Any]:
+        """Return what puts pods of one workload on different nodes, and in different zones, where there are any."""
+        mine = {"matchLabels": {NAME: self.workload.name}}
+        keys = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+        spread = [
+            {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": mine}
+            for key in keys
+        ]
+        return {"topologySpreadConstraints": spread}
 
     def job_template(self, restart: str = "OnFailure") -> dict[str, Any]:
         """Return the pod template of what runs to its end: setup steps, and its one process after them."""

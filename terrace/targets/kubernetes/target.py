@@ -14,7 +14,7 @@ from components.programs import lock_version
 from terrace.certificates import CertificateAuthority
 from terrace.images.own import BIN
 from terrace.targets.base import Target
-from terrace.targets.kubernetes.announced import ROUTE_TEXTS, scrape_text
+from terrace.targets.kubernetes.announced import ROUTE_TEXTS, each_pods_name, scrape_jobs_text, scrape_text
 from terrace.targets.kubernetes.content import Content, content_of, pod_filler
 from terrace.targets.kubernetes.network import Calls
 from terrace.targets.kubernetes.pods import NAME, USER_ID, Pod, Visit
@@ -62,7 +62,7 @@ class KubernetesTarget(Target):
         pod, made = self._pod(workload, parent, user_id)
         self._services(workload, parent)
         selector = {"matchLabels": {NAME: workload.name}}
-        spec: dict[str, Any] = {"replicas": 1, "selector": selector, "template": pod.template()}
+        spec: dict[str, Any] = {"replicas": workload.replicas, "selector": selector, "template": pod.template()}
         if workload.volume_gb:
             kind = "StatefulSet"
             spec |= {"serviceName": workload.name, "volumeClaimTemplates": [self._claim(workload)]}
@@ -70,6 +70,8 @@ class KubernetesTarget(Target):
             kind = "Deployment"
             # The new pod takes over when it is ready.
             spec["strategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+        if workload.replicas > 1:
+            self._keep_one(workload, parent)
         document = self._document("apps/v1", kind, workload.name, pod.labels, spec=spec)
         return self._cluster.declare(workload.name, document, parent, [*made, *after])
 
@@ -190,9 +192,13 @@ class KubernetesTarget(Target):
         texts = {kind: self._cluster.when_declared(make) for kind, make in ROUTE_TEXTS.items()}
         return tuple(File(f"{folder}/services.{kind}", text) for kind, text in texts.items())
 
-    def scrape_file(self, path: str) -> File:
-        """Return monitoring's file of all services' metrics, which it reads anew by itself."""
-        return File(path, self._cluster.when_declared(partial(scrape_text, self.environment)), live=True)
+    def scrape_files(self, services: str, replicas: str) -> tuple[File, File]:
+        """Return monitoring's files: of services of one pod, which it reads anew by itself, and of those of several."""
+        jobs = partial(scrape_jobs_text, self.environment, self._cluster.namespace)
+        return (
+            File(services, self._cluster.when_declared(partial(scrape_text, self.environment)), live=True),
+            File(replicas, self._cluster.when_declared(jobs)),
+        )
 
     def _pod(
         self, workload: Workload, parent: pulumi.Resource, user_id: int, visit: Visit | None = None
@@ -236,6 +242,18 @@ class KubernetesTarget(Target):
         public = [port for port in workload.ports if port.public]
         if public and (kind := self.blueprint.spec.kubernetes.entrance) != "ClusterIP":
             self._service(workload, "entrance", kind, public, parent)
+
+    def _keep_one(self, workload: Workload, parent: pulumi.Resource) -> None:
+        """Have nodes that are emptied leave all pods of a workload but one, and give each pod an address of its own."""
+        name, labels, selector = workload.name, self._labels(workload), {NAME: workload.name}
+        spec = {"maxUnavailable": 1, "selector": {"matchLabels": selector}}
+        document = self._document("policy/v1", "PodDisruptionBudget", name, labels, spec=spec)
+        self._cluster.declare(f"{name}-budget", document, parent)
+        ports = [{"name": port.name, "protocol": "TCP", "port": port.number} for port in workload.ports]
+        pods = {"clusterIP": "None", "selector": selector, "ports": ports}
+        self._cluster.declare(
+            f"{name}-pods", self._document("v1", "Service", each_pods_name(name), labels, spec=pods), parent
+        )
 
     def _service(
         self, workload: Workload, role: str, kind: str, ports: Sequence[Port], parent: pulumi.Resource
