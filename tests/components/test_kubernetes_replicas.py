@@ -22,10 +22,11 @@ def test_what_keeps_nothing_has_several_pods_on_different_nodes(objects: list[di
     replicas = {each["metadata"]["name"]: each["spec"]["replicas"] for each in of(objects, "Deployment", "StatefulSet")}
     assert {name for name, count in replicas.items() if count > 1} == SEVERAL
     for name, template in pods(objects):
-        spread = template["spec"].get("topologySpreadConstraints", [])
-        keys = [each["topologyKey"] for each in spread]
+        apart = template["spec"].get("affinity", {}).get("podAntiAffinity", {})
+        terms = [each["podAffinityTerm"] for each in apart.get("preferredDuringSchedulingIgnoredDuringExecution", [])]
+        keys = [each["topologyKey"] for each in terms]
         assert keys == (["kubernetes.io/hostname", "topology.kubernetes.io/zone"] if name in SEVERAL else [])
-        for each in spread:
+        for each in terms:
             assert each["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
 
 

@@ -162,6 +162,7 @@ def test_at_tier_4_an_emptied_node_leaves_a_pod_of_what_people_ask(world: World,
     assert [event["message"] for event in _refusals(world)] == []
 
     pods = world.plane.request("GET", f"/api/v1/namespaces/{world.namespace}/pods?labelSelector={NAME}=mlflow")["items"]
+    assert len({pod["spec"]["nodeName"] for pod in pods}) == 2
     names = [pod["metadata"]["name"] for pod in pods]
     _wait(lambda: world.object("PodDisruptionBudget", "mlflow", "apis/policy/v1")["status"]["disruptionsAllowed"] == 1)
     # Nobody makes a new pod meanwhile, as where no node has room for it.

@@ -96,7 +96,7 @@ class Pod:
         """Return the pod template of a service, whose data goes with the pod unless it has a volume."""
         return self._template(
             {
-                **(self._spread() if self.workload.replicas > 1 else {}),
+                **(self._apart() if self.workload.replicas > 1 else {}),
                 "initContainers": self._setup_steps(),
                 "containers": self._processes(),
                 "restartPolicy": "Always",
@@ -105,15 +105,18 @@ class Pod:
             [] if self.workload.volume_gb else [{"name": "data", "emptyDir": {}}],
         )
 
-    def _spread(self) -> dict[str, Any]:
-        """Return what puts pods of one workload on different nodes, and in different zones, where there are any."""
+    def _apart(self) -> dict[str, Any]:
+        """Return what puts pods of one workload on different nodes, and in different zones, where there are any.
+
+        Not spread constraints: where nodes have no zone, the scheduler would leave out that of nodes, too.
+        """
         mine = {"matchLabels": {NAME: self.workload.name}}
-        keys = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
-        spread = [
-            {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": mine}
-            for key in keys
+        weights = {"kubernetes.io/hostname": 100, "topology.kubernetes.io/zone": 50}
+        preferred = [
+            {"weight": weight, "podAffinityTerm": {"labelSelector": mine, "topologyKey": key}}
+            for key, weight in weights.items()
         ]
-        return {"topologySpreadConstraints": spread}
+        return {"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}}
 
     def job_template(self, restart: str = "OnFailure") -> dict[str, Any]:
         """Return the pod template of what runs to its end: setup steps, and its one process after them."""
