@@ -43,6 +43,11 @@ class Recorded:
     custom: bool
 
 
+def stand_ins(name: str, values: Iterable[str]) -> dict[str, Any]:
+    """Return what stands for generated values in a plan; a certificate isn't secret."""
+    return {each: f"[{name}-certificate]" if each == "certificate" else f"[{name}]" for each in values}
+
+
 class Mocks(pulumi.runtime.Mocks):
     """Gives a resource its inputs back as outputs; generated values get one name each, so that plans compare."""
 
@@ -50,7 +55,7 @@ class Mocks(pulumi.runtime.Mocks):
         kind = args.typ.removeprefix(DYNAMIC)
         outputs = {name: value for name, value in args.inputs.items() if name != "__provider"}
         if kind in GENERATED:
-            outputs = dict.fromkeys(outputs, f"[{args.name}]")
+            outputs = stand_ins(args.name, outputs)
         return args.name, outputs
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
@@ -71,7 +76,7 @@ class Recorder(MockMonitor):
             sent = rpc.deserialize_properties(request.object, keep_unknowns=False)
             inputs = {name: rpc.unwrap_rpc_secret(value) for name, value in sent.items()}
             inputs.pop("__provider", None)
-            inputs = dict.fromkeys(inputs, f"[{request.name}]") if kind in GENERATED else inputs
+            inputs = stand_ins(request.name, inputs) if kind in GENERATED else inputs
             self.recorded.append(Recorded(kind, request.name, answer.urn, request.parent, inputs, request.custom))
         return answer
 
@@ -100,8 +105,10 @@ def blueprint(
 
 
 @cache
-def _loop() -> asyncio.AbstractEventLoop:
-    """Return the loop of all plans: an ``asyncio.run`` of an earlier test leaves the thread none.
+def event_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of everything that tests make of Pulumi's outputs, which a test sets before it makes any.
+
+    An ``asyncio.run`` of an earlier test leaves the thread none, and one that Pulumi makes nobody closes.
 
     It is never closed, which would end Pulumi's threads, whose own loops nobody closes.
     """
@@ -118,7 +125,7 @@ def plan(wanted: Blueprint, look: Callable[[platform.Platform], Any] = _ignore) 
     ``look`` sees the platform while outputs can still be waited for; an output that it returns is.
     """
     recorder = Recorder()
-    asyncio.set_event_loop(_loop())
+    asyncio.set_event_loop(event_loop())
     pulumi.runtime.set_mocks(recorder.mocks, project="terrace", stack=ENVIRONMENT, monitor=recorder)
     with clean_pickling():
         pulumi.runtime.test(lambda: look(platform.build(wanted)))()

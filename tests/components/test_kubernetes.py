@@ -95,8 +95,8 @@ def test_secrets_stand_in_secrets_alone(planned: list[Recorded], objects: list[d
     shown = json.dumps([each for each in objects if each["kind"] != "Secret"])
     assert [secret for secret in made if secret in shown] == []
     certificate = named(objects, "ConfigMap", "authority")["data"]["ca.crt"]
-    assert certificate == "[authority]"  # which everybody may know
-    assert shown.count("[authority]") == 1
+    assert certificate == "[authority-certificate]"
+    assert shown.count("[authority") == 1
 
 
 def test_what_a_pod_names_is_there(objects: list[dict[str, Any]]) -> None:

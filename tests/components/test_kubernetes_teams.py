@@ -63,7 +63,8 @@ def test_its_pods_reach_each_other_the_entrance_names_and_the_index(objects: lis
 
 def test_it_knows_the_way_to_the_platform_and_no_password(objects: list[dict[str, Any]]) -> None:
     found = named(_within(objects, OURS), "ConfigMap", "platform")["data"]
-    assert found == {"TERRACE_GATEWAY_URL": "https://gateway.platform-local.svc:8443", "ca.crt": "[authority]"}
+    gateway = "https://gateway.platform-local.svc:8443"
+    assert found == {"TERRACE_GATEWAY_URL": gateway, "ca.crt": "[authority-certificate]"}
     assert not [each for each in _within(objects, OURS) if each["kind"] == "Secret"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -16,6 +17,7 @@ import pulumi
 from components.database.parts import pod
 from components.database.postgres import PostgresSpec
 from terrace.targets.places import filler_of
+from tests.components.recording import event_loop
 from tests.host.machine import wait_for
 
 PORT = 15439  # not that of the platform
@@ -40,6 +42,7 @@ class Server:
         self.root.chmod(0o755)
         places = {"DATA": str(self.root / "data"), "CONFIG": str(self.root / "config"), "LISTEN": "127.0.0.1"}
         self._fill = filler_of(places)
+        asyncio.set_event_loop(event_loop())
         secret = {name: pulumi.Output.from_input(password) for name, password in PASSWORDS.items()}
         self.workload = pod.workload(PostgresSpec(port=PORT), secret)
         for folder in ("data", "config"):

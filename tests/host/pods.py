@@ -24,7 +24,7 @@ NETWORK = "terrace-pods"
 TOOLS = {"ip": "iproute2", "curl": "curl"}  # what a bare machine may lack → its package
 HOSTS = Path("/etc/netns", NETWORK, "hosts")
 AS_IN_A_POD = ("setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups")
-AUTHORITY = "[authority]"  # what a plan has for its certificate, and for its key
+AUTHORITY = ("[authority-certificate]", "[authority]")  # what a plan has for its certificate, and for its key
 
 
 class Pods:
@@ -107,8 +107,10 @@ class Pods:
                 text = named(self.objects, "ConfigMap", part["name"])["data"][item["key"]]
             file = self.root / name / "config" / item["path"]
             file.parent.mkdir(parents=True, exist_ok=True)
-            authority = self._authority[item["path"] == "ca.key"]
-            file.write_text(self._placed(name, text).replace(AUTHORITY, authority))
+            placed = self._placed(name, text)
+            for planned, real in zip(AUTHORITY, self._authority, strict=True):
+                placed = placed.replace(planned, real)
+            file.write_text(placed)
 
     def _process(self, name: str, container: dict[str, Any]) -> dict[str, Any]:
         variables = {

@@ -14,9 +14,11 @@ from policies.catalog import rules
 from policies.evaluate import evaluate
 from policies.resource import Resource
 from policies.values import UNKNOWN
-from tests.policies.world import BASE, DYNAMIC, TODAY, asked, careful, setting
+from tests.policies.test_mutations import IN_A_CLUSTER as CLUSTERS
+from tests.policies.world import BASE, DYNAMIC, TODAY, asked, careful, in_a_cluster, setting
 
 RESOURCES, TOLD = careful()
+OBJECTS, IN_A_CLUSTER = in_a_cluster(5)
 SLOTS = sorted({resource.slot for resource in RESOURCES})
 ROLES = sorted({resource.role for resource in RESOURCES} | {"announcement", "users"})
 SECRET = "the-pass-word-of-nobody"
@@ -57,6 +59,28 @@ def test_no_rule_crashes(found: list[Resource]) -> None:
 
 @FUZZ
 @given(st.data())
+def test_no_rule_crashes_on_an_object_of_which_something_is_broken(data: st.DataObject) -> None:
+    at = data.draw(st.sampled_from([n for n, each in enumerate(OBJECTS) if "kubernetes:" in each.type]))
+    properties = dict(OBJECTS[at].properties)
+    name = data.draw(st.sampled_from(sorted(properties)))
+    properties[name] = _with_a_wrong_part(properties[name], data)
+    changed = [*OBJECTS[:at], Resource(OBJECTS[at].urn, OBJECTS[at].type, properties), *OBJECTS[at + 1 :]]
+    assert [(each.rule.id, each.problem) for each in asked(changed, IN_A_CLUSTER) if each.status == "failed"] == []
+
+
+def _with_a_wrong_part(held: Any, data: st.DataObject) -> Any:
+    """Return a copy in which some part, however deep, is something else."""
+    if isinstance(held, dict) and held and data.draw(st.integers(0, 5)):
+        name = data.draw(st.sampled_from(sorted(held)))
+        return {**held, name: _with_a_wrong_part(held[name], data)}
+    if isinstance(held, list) and held and data.draw(st.integers(0, 5)):
+        at = data.draw(st.integers(0, len(held) - 1))
+        return [*held[:at], _with_a_wrong_part(held[at], data), *held[at + 1 :]]
+    return data.draw(VALUES)
+
+
+@FUZZ
+@given(st.data())
 def test_no_rule_crashes_on_a_plan_of_which_something_is_broken(data: st.DataObject) -> None:
     """Every other property is right, so that rules get as far as they do in a plan."""
     at = data.draw(st.integers(0, len(RESOURCES) - 1))
@@ -75,8 +99,8 @@ def test_no_rule_crashes_on_a_plan_of_which_something_is_broken(data: st.DataObj
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.id)
 def test_an_unknown_value_never_passes(rule: Any) -> None:
     """What a rule looks at is not known: it says so, or that something is wrong; it never says that all is well."""
-    if rule.id in ("M1", "M14", "M18"):
-        return  # they look at which resources there are, which is known
+    if rule.id in ("M1", "M14", "M18", *CLUSTERS):
+        return  # they look at which resources there are, which is known; those of a cluster are tried on one
     changed = [Resource(each.urn, each.type, {**each.properties, "variables": UNKNOWN}) for each in RESOURCES]
     found = evaluate(changed, TOLD, [rule], TODAY)
     assert found

@@ -20,6 +20,7 @@ from terrace.hosts import Host
 from terrace.notify import Notify
 from terrace.resolve import Blueprint
 from terrace.spec_host import HostConfiguration
+from tests.components.cluster import with_a_person
 from tests.components.recording import blueprint, plan
 
 TODAY = datetime.date(2026, 6, 1)
@@ -83,9 +84,16 @@ def careful() -> tuple[tuple[Resource, ...], Setting]:
     return _plan(dataclasses.replace(plain, spec=spec, slots={**plain.slots, "backup": backup}))
 
 
+@cache
+def in_a_cluster(tier: int) -> tuple[tuple[Resource, ...], Setting]:
+    """Return the real plan of a tier for a cluster, with a person who has a workbench."""
+    with TemporaryDirectory() as folder:
+        return _plan(blueprint(tier, Path(folder), target="kubernetes", edit=with_a_person))
+
+
 def _plan(wanted: Blueprint) -> tuple[tuple[Resource, ...], Setting]:
     resources = tuple(Resource(each.urn, each.type, each.inputs) for each in plan(wanted))
-    return resources, setting(wanted.tier, use_cases=wanted.spec.use_cases)
+    return resources, setting(wanted.tier, target=wanted.target, use_cases=wanted.spec.use_cases)
 
 
 def broken(

@@ -40,11 +40,7 @@ def workload(spec: NginxSpec, target: KubernetesTarget, files: tuple[File, ...],
             Process("certificate", (*CERTIFICATES, "keep"), memory_mb=128),
             *audit.processes,
         ),
-        ports=(
-            Port("https", spec.port, public=True),
-            Port("status", spec.status_port),
-            Port("metrics", spec.exporter_port),
-        ),
+        ports=_ports(spec),
         files=(*files, *audit.files),
         environment={
             "ACCESS_LOG_SOCKET": "$(DATA)/access.sock",
@@ -57,6 +53,14 @@ def workload(spec: NginxSpec, target: KubernetesTarget, files: tuple[File, ...],
         probe=Probe("status", "/status", timeout_seconds=60),
         metrics=(Metrics("metrics"), Metrics("status", "/certificates")),
         unsaved=(".",),
+    )
+
+
+def _ports(spec: NginxSpec) -> tuple[Port, ...]:
+    return (
+        Port("https", spec.port, public=True),
+        Port("status", spec.status_port),
+        Port("metrics", spec.exporter_port),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Iterator
 
+from policies.cluster import kind_of
 from policies.nginx import directives
 from policies.nginx import is_loopback as listens_on_loopback
 from policies.resource import Resource, is_service
@@ -14,6 +15,7 @@ from terrace.notify import is_loopback
 
 SAFE = frozenset({"TLSv1.2", "TLSv1.3"})
 CONFIGURATION = "nginx.conf"
+FILES_IN_A_CLUSTER = "gateway/gateway-files"  # the object that holds the entrance's
 
 
 NOTICES = "alertmanager.yml"
@@ -22,6 +24,8 @@ TLS_FROM_THE_START = "465"  # the port of a mail server
 
 def _of(resource: Resource) -> bool:
     """Tell whether it is the gateway, who sends alerts, or the link between hosts, which belongs to no slot."""
+    if kind_of(resource) == "ConfigMap":
+        return resource.path == FILES_IN_A_CLUSTER
     return is_service(resource) and resource.slot in ("gateway", "monitoring", "platform")
 
 
@@ -29,10 +33,14 @@ def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
     if resource.slot == "monitoring":
         yield from _notices(resource)
         return
-    content = resource.file(CONFIGURATION)
+    in_a_cluster = kind_of(resource) == "ConfigMap"
+    content = resource.own["data"][CONFIGURATION] if in_a_cluster else resource.file(CONFIGURATION)
     listens = list(directives(content.text, "listen"))
     encrypted = [arguments for arguments in listens if "ssl" in arguments]
-    if any(arguments and not listens_on_loopback(arguments[0]) for arguments in listens if arguments not in encrypted):
+    # In a cluster policies say who reaches the page of metrics, which has no TLS.
+    if not in_a_cluster and any(
+        arguments and not listens_on_loopback(arguments[0]) for arguments in listens if arguments not in encrypted
+    ):
         yield Violation(content.path, "it listens without TLS where other machines reach it")
     if resource.slot == "gateway" and not encrypted:
         yield Violation(content.path, "the entrance has no TLS")
