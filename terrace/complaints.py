@@ -43,6 +43,10 @@ _FORMS = {  # a pattern of the spec → what it means
     r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$": "it should be 3 to 63 small letters, digits, hyphens, and dots",
     r"^[a-z0-9-]+$": "it should be small letters, digits, and hyphens",
     r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$": "it should be small letters, digits, hyphens, and dots",
+    r"^[a-z_]+$": "it should be the name of a slot, such as pipelines",
+    r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$": "it should be a key as Kubernetes has "
+    "them, such as dedicated or example.com/kind",
+    r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$": "it should be up to 63 letters, digits, and . _ -",
     r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$": "it should be what the cluster calls them, such as nvidia.com/gpu",
     r"^[0-9][A-Za-z0-9.+~:-]*$": "it should be a version, such as 535.216.01-1~deb12u1",
     r"^[A-Za-z_]\w*(\.\w+)+$": "it should be a type with its module, such as sklearn.tree._tree.Tree",

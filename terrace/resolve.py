@@ -155,6 +155,7 @@ class _Resolver:
         self._check_ports(slots)
         self._check_people()
         self._check_statements()
+        self._check_placed(slots)
         places = self._places(slots)
         if self.errors:
             raise InputErrors(self.errors)
@@ -273,6 +274,13 @@ class _Resolver:
                 self.errors.append(
                     InputError(what, where=where, fix="Remove it; `terrace explain` says what is to be stated.")
                 )
+
+    def _check_placed(self, slots: Mapping[str, FlavorSpec]) -> None:
+        for slot in self.spec.kubernetes.placed:
+            if slot not in slots:
+                where = self.loaded.file.key(("config", "terrace:platform", "kubernetes", "placed", slot))
+                what = f"kubernetes.placed: this platform has no slot {slot!r}"
+                self.errors.append(InputError(what, where=where, fix=f"It has {', '.join(sorted(slots))}."))
 
     def _default(self, slot: str) -> str | None:
         return self.table.default_flavor(slot, self.spec.target, self.spec.tier_of)

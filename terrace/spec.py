@@ -20,6 +20,7 @@ __all__ = ["PROBLEMS", "Model", "Name", "PlatformSpec", "Practice", "Problem", "
 
 LONGEST_ENVIRONMENT = 12  # terrace-<environment>-<service> names a user, which Linux limits to 32
 LONGEST_NAMESPACE = 63
+COMPUTING = ("pipelines", "serving", "workbench")  # slots where a process may have accelerators
 
 # The first seven: Kreuzberger et al.; the rest are added by other reviews.
 Role = Literal[
@@ -162,7 +163,7 @@ class PlatformSpec(Running):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         mine = (self._unknown_owners(), self._shared_models(), self._unwaived(), self._misstated())
-        more = (self._admins_without_access(), self._unknown_teams(), self._of_another_target())
+        more = (self._admins_without_access(), self._of_cluster(), self._of_another_target())
         refuse([*host_problems(self.hosts), *itertools.chain(*mine, *more)])
         return self
 
@@ -233,7 +234,15 @@ class PlatformSpec(Running):
                     if not self.team.people[person].ssh_keys:
                         yield Problem(path, f"{person!r} has no ssh_keys in team.people, and could not log in")
 
-    def _unknown_teams(self) -> Iterator[Problem]:
+    def _of_cluster(self) -> Iterator[Problem]:
+        pools = self.kubernetes.pools
+        for slot, placed in self.kubernetes.placed.items():
+            if placed.pool and placed.pool not in pools:
+                known = f"known: {', '.join(sorted(pools))}" if pools else "there are none"
+                yield Problem(("kubernetes", "placed", slot, "pool"), f"{placed.pool!r} is no pool ({known})")
+            if placed.accelerators and slot not in COMPUTING:
+                why = f"nothing computes in {slot}; only in {', '.join(COMPUTING)}"
+                yield Problem(("kubernetes", "placed", slot, "accelerators"), why)
         platforms = len(self.kubernetes.namespace or f"{self.name}-{'e' * LONGEST_ENVIRONMENT}")
         for name in self.kubernetes.teams:
             path = ("kubernetes", "teams", name)

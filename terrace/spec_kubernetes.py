@@ -11,8 +11,11 @@ from pydantic_core import PydanticCustomError
 
 from terrace.spec_base import Address, Model, Name
 
+SlotName = Annotated[str, Field(pattern=r"^[a-z_]+$")]
 DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 DnsName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+LabelKey = Annotated[str, Field(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")]
+LabelValue = Annotated[str, Field(pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")]
 CONTROL_PLANE = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -29,6 +32,27 @@ def _network(value: str) -> str:
         raise PydanticCustomError("network", "it should be an IPv4 network, as 10.20.0.0/16") from None
 
 
+class Pool(Model):
+    """Nodes of one kind."""
+
+    labels: Mapping[LabelKey, LabelValue] = Field(min_length=1, description="Labels that all of its nodes have.")
+    tolerates: tuple[LabelKey, ...] = Field(
+        (), description="Keys of the taints that keep other pods from its nodes, as `dedicated`."
+    )
+
+
+class Placed(Model):
+    """On which nodes a slot's pods are, and what of them they get."""
+
+    pool: Name | None = Field(None, description="One of `kubernetes.pools`; without, any node.")
+    accelerators: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Accelerators, as GPUs, of the process that computes: pipelines, serving, or each workbench.",
+    )
+
+
 class TeamNamespace(Model):
     """A group's own namespace in the cluster, and how much its pods may take together."""
 
@@ -37,11 +61,6 @@ class TeamNamespace(Model):
     storage_gb: int = Field(200, ge=0, description="Size (GiB) of its volumes.")
     pods: int = Field(50, ge=1, description="Pods, ended ones left out.")
     accelerators: int = Field(0, ge=0, description="Accelerators that its pods may ask for.")
-    accelerator: str = Field(
-        "nvidia.com/gpu",
-        pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
-        description="What the cluster calls its accelerators.",
-    )
 
 
 class Kubernetes(Model):
@@ -71,6 +90,15 @@ class Kubernetes(Model):
     )
     user_prefix: str = Field(
         "", description="What the cluster's authentication puts before a person's name, as `oidc:`."
+    )
+    accelerator: str = Field(
+        "nvidia.com/gpu",
+        pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
+        description="What the cluster calls its accelerators.",
+    )
+    pools: Mapping[Name, Pool] = Field(default_factory=dict, description="Kinds of nodes, by a name of your own.")
+    placed: Mapping[SlotName, Placed] = Field(
+        default_factory=dict, description="Slots whose pods are on nodes of a pool, or have accelerators."
     )
     teams: Mapping[Name, TeamNamespace] = Field(
         default_factory=dict,

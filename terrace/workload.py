@@ -67,6 +67,7 @@ class Process:
         copies: How many operating-system processes of it take that memory.
         image: Name of the upstream image that it runs in on Kubernetes, where that isn't the artifact's.
         rests_mb: The memory (MiB) that is kept free for it on Kubernetes, where that isn't half of the most.
+        computes: Whether it's the process that the slot's accelerators are for, on Kubernetes.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Process:
     copies: int = 1
     image: str = ""
     rests_mb: int = 0
+    computes: bool = False
 
 
 @dataclass(frozen=True)

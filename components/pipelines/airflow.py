@@ -180,6 +180,7 @@ def _processes(spec: AirflowSpec) -> tuple[Process, ...]:
             stop_seconds=30,
             copies=spec.parallelism,
             rests_mb=RESTS_MB,
+            computes=True,
         ),
         Process("dag-processor", (airflow, "dag-processor"), 1024, stop_seconds=10),
     )

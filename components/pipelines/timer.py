@@ -65,7 +65,9 @@ class Timer(Component[TimerSpec, PipelinesOutputs]):
         return Workload(
             name="timer",
             artifact=self.artifact,
-            processes=(Process("server", ("$(BIN)/python", "-m", TIMER), spec.memory_mb, stop_seconds=30),),
+            processes=(
+                Process("server", ("$(BIN)/python", "-m", TIMER), spec.memory_mb, stop_seconds=30, computes=True),
+            ),
             ports=(Port("http", spec.port),),
             files=(*shipped("timer"), people_accounts(inputs.people)),
             environment=environment(spec, account, project, inputs),

@@ -155,7 +155,7 @@ class MLServer(Component[MLServerSpec, ServingOutputs]):
 
     def _server(self, spec: MLServerSpec) -> Process:
         command = ("$(BIN)/mlserver", "start", "$(DATA)/models")
-        return Process("server", command, spec.memory_mb, stop_seconds=30, copies=spec.workers)
+        return Process("server", command, spec.memory_mb, stop_seconds=30, copies=spec.workers, computes=True)
 
     def _keeping(self, spec: MLServerSpec, writer: DatabaseAccess) -> _Keeping:
         return _Keeping(

@@ -202,7 +202,7 @@ def _of_person(
     return Workload(
         name=name,
         artifact=place.own,
-        processes=(Process("server", door, spec.memory_mb, rests_mb=ASLEEP_MB),),
+        processes=(Process("server", door, spec.memory_mb, rests_mb=ASLEEP_MB, computes=True),),
         ports=place.ports,
         files=(
             File("account.json", _account(person), live=True),

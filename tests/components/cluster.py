@@ -14,9 +14,10 @@ TEAMS = """\
 """
 NAMESPACES = """\
     kubernetes:
+      accelerator: example.org/tpu
       teams:
         risk: {cores: 4}
-        ads: {accelerators: 2, accelerator: example.org/tpu}
+        ads: {accelerators: 2}
 """
 
 

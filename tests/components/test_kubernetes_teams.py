@@ -41,7 +41,7 @@ def test_a_team_has_a_namespace_and_the_groups_people_alone_have_rights_in_it(ob
 
 def test_what_the_spec_says_is_the_quota(objects: list[dict[str, Any]]) -> None:
     ours, theirs = (named(_within(objects, each), "ResourceQuota", "team")["spec"]["hard"] for each in (OURS, THEIRS))
-    assert (ours["requests.cpu"], ours["requests.nvidia.com/gpu"]) == ("4", "0")
+    assert (ours["requests.cpu"], ours["requests.example.org/tpu"]) == ("4", "0")
     assert (theirs["requests.cpu"], theirs["requests.example.org/tpu"]) == ("16", "2")
     assert {ours[f"services.{each}"] for each in ("loadbalancers", "nodeports")} == {"0"}
 

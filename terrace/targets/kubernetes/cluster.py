@@ -134,6 +134,10 @@ class Cluster(Targets):
         """Everything that was declared so far, but for what runs once."""
         return [workload for target in self._targets.values() for workload in target.workloads]
 
+    def slot_of(self, name: str) -> str:
+        """Return the slot of the workload that is called ``name``, and was declared."""
+        return next(slot for slot, target in self._targets.items() if name in [each.name for each in target.workloads])
+
     @property
     def labels(self) -> dict[str, str]:
         """Labels of every object, as Kubernetes recommends them."""
@@ -220,6 +224,7 @@ class Cluster(Targets):
             entrances,
             self._outside(),
             spec.user_prefix,
+            spec.accelerator,
         )
         for name, space in spec.teams.items():
             team = teams.Team(name, space, self.blueprint.members, around)

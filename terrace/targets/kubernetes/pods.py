@@ -8,6 +8,7 @@ from typing import Any
 
 from terrace.images import Images
 from terrace.targets.kubernetes.content import CONFIG, DATA, Content, escaped
+from terrace.targets.kubernetes.nodes import Nodes
 from terrace.targets.places import Fill
 from terrace.workload import Probe, Process, Workload
 
@@ -81,7 +82,8 @@ def claim_name(workload: str) -> str:
 class Pod:
     """A workload with all that its pod is made of.
 
-    ``user_id`` is whom its processes run as, ``visit`` whose volume it has instead of its own.
+    ``user_id`` is whom its processes run as, ``nodes`` where it may be, and ``visit`` whose volume it has instead of
+    its own.
     """
 
     workload: Workload
@@ -90,6 +92,7 @@ class Pod:
     labels: Mapping[str, str]
     user_id: int
     surroundings: Surroundings
+    nodes: Nodes
     visit: Visit | None = None
 
     def template(self) -> dict[str, Any]:
@@ -141,6 +144,7 @@ class Pod:
             "shareProcessNamespace": True,  # as on a host: some send signals, or look who is there
             **({"imagePullSecrets": [{"name": secret}]} if secret else {}),
             "securityContext": _pod_security(self.user_id),
+            **self.nodes.placement(),
             **{name: value for name, value in spec.items() if value},
             "volumes": [
                 *([self.content.volume(self.workload.name)] if self._has_files else []),
@@ -176,6 +180,7 @@ class Pod:
         return [self._container(f"setup-{step.name}", step.image, step.command, largest) for step in steps]
 
     def _container(self, name: str, image: str, command: Iterable[str], size: Process) -> dict[str, Any]:
+        devices = self.nodes.limits(size) if name == size.name else {}  # a setup step computes nothing
         images, memory = self.surroundings.images, size.memory_mb * size.copies
         asked = size.rests_mb * size.copies or memory // ASKED_OF_LIMIT
         mounts = [
@@ -197,7 +202,7 @@ class Pod:
             ],
             "resources": {
                 "requests": {"cpu": CPU, "memory": f"{asked}Mi"},
-                "limits": {"memory": f"{memory}Mi"},
+                "limits": {"memory": f"{memory}Mi", **devices},
             },
             "securityContext": _security(read_only=self.surroundings.tier >= READ_ONLY_FROM_TIER),
             "volumeMounts": mounts,

@@ -17,6 +17,7 @@ from terrace.targets.base import Target
 from terrace.targets.kubernetes.announced import ROUTE_TEXTS, each_pods_name, scrape_jobs_text, scrape_text
 from terrace.targets.kubernetes.content import Content, content_of, pod_filler
 from terrace.targets.kubernetes.network import Calls
+from terrace.targets.kubernetes.nodes import Nodes
 from terrace.targets.kubernetes.pods import NAME, USER_ID, Pod, Visit
 from terrace.workload import File, Port, Workload
 
@@ -208,9 +209,12 @@ class KubernetesTarget(Target):
             workload, FILL, self._cluster.download_variables if workload.downloads else {}, self._cluster.checksum_key
         )
         labels = self._labels(workload)
+        # A pod that has another's volume must get to the node of that one.
+        slot = self._cluster.slot_of(visit.workload) if visit else self._slot
+        nodes = Nodes.of(self.blueprint.spec.kubernetes, slot)
         made = [self._cluster.declare(*self._account(workload, labels), parent)]
         made += [self._cluster.declare(*each, parent) for each in self._contents(workload, content, labels)]
-        return Pod(workload, content, FILL, labels, user_id, self._cluster.surroundings, visit), made
+        return Pod(workload, content, FILL, labels, user_id, self._cluster.surroundings, nodes, visit), made
 
     def _labels(self, workload: Workload) -> dict[str, str]:
         lock, package = workload.artifact.lock, workload.artifact.package

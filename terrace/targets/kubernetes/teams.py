@@ -49,6 +49,7 @@ class Surroundings:
         entrances: The services that people come by, and their ports.
         outside: How what is outside of the cluster is reached.
         user_prefix: What the cluster puts before a person's name.
+        accelerator: What the cluster calls its accelerators.
     """
 
     namespace: str
@@ -58,6 +59,7 @@ class Surroundings:
     entrances: Sequence[tuple[str, int]]
     outside: Outside
     user_prefix: str
+    accelerator: str
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,11 @@ class Team:
 
     def guards(self) -> dict[str, dict[str, Any]]:
         """Return what guards it, by resource name: it stays as long as the namespace does."""
-        networking = "networking.k8s.io/v1"
+        networking, limits = "networking.k8s.io/v1", quota(self.space, self.surroundings.accelerator)
         return {
             "deny": self._document(networking, "NetworkPolicy", "default-deny", spec=dict(CLOSED)),
             "edges": self._document(networking, "NetworkPolicy", "team", spec=self._open()),
-            "quota": self._document("v1", "ResourceQuota", "team", spec=quota(self.space)),
+            "quota": self._document("v1", "ResourceQuota", "team", spec=limits),
             "limits": self._document("v1", "LimitRange", "team", spec=own.limits()),
             # Pods that name no account have this one, which the cluster makes with each namespace.
             "account": self._document("v1", "ServiceAccount", "default", automountServiceAccountToken=False),
@@ -134,14 +136,14 @@ class Team:
         return {"apiVersion": version, "kind": kind, "metadata": metadata, **parts}
 
 
-def quota(space: TeamNamespace) -> dict[str, Any]:
+def quota(space: TeamNamespace, accelerator: str) -> dict[str, Any]:
     """Return the ``spec`` of the quota: what its pods may take together, and nothing that is reached from outside."""
     hard = {
         "requests.cpu": str(space.cores),
         "requests.memory": f"{space.memory_gb}Gi",
         "limits.memory": f"{space.memory_gb}Gi",
         "requests.storage": f"{space.storage_gb}Gi",
-        f"requests.{space.accelerator}": str(space.accelerators),
+        f"requests.{accelerator}": str(space.accelerators),
         "pods": str(space.pods),
         "services.loadbalancers": "0",
         "services.nodeports": "0",
