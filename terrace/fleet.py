@@ -10,7 +10,7 @@ from typing import Any
 
 from terrace import config, doctor, ports, remote, resolve, status
 from terrace.doctor import Check, Needs
-from terrace.errors import InputError, OperationError, TerraceError
+from terrace.errors import OperationError, TerraceError
 from terrace.hosts import Host
 from terrace.resolve import Blueprint
 from terrace.status import Health, Status
@@ -58,19 +58,17 @@ def _said(error: OperationError) -> str:
 
 
 def checks(root: Path, env: str) -> tuple[Check, ...]:
-    """Return what this machine lacks, or, for an environment on others, what each of those lacks.
+    """Return what this machine lacks, or, for an environment on others, what each of those or its cluster lacks.
 
     Raises:
-        InputError: There is no such environment, its spec is wrong, or it has no hosts.
+        InputError: There is no such environment, or its spec is wrong.
     """
-    needs, blueprint = doctor.needs_of(root, env), resolve.resolve(config.load(root, env))
-    hosts = blueprint.hosts
-    if not hosts:
-        raise InputError(
-            f"terrace:target {blueprint.target!r} has no hosts to look at",
-            where=env,
-            fix="look at the cluster: kubectl get pods,events",
-        )
+    blueprint = resolve.resolve(config.load(root, env))
+    if blueprint.target == "kubernetes":
+        from terrace import cluster_doctor  # with Kubernetes' client, which hosts don't need
+
+        return cluster_doctor.examine(blueprint)
+    needs, hosts = doctor.needs_of(root, env), blueprint.hosts
     if len(hosts) == 1 and hosts[0].is_here:
         return (*doctor.examine(needs), *_shared_ports(root, env, needs.ports), *_machines(hosts[0], blueprint))
     share = replace(needs, disk_gb=needs.disk_gb / len(hosts), memory_gb=needs.memory_gb / len(hosts))

@@ -1,4 +1,4 @@
-"""`terrace doctor`: what this machine lacks."""
+"""`terrace doctor`: what this machine, or a cluster, lacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def doctor(env: Environment = "local", project: ProjectFolder = None, as_json: AsJson = False) -> None:
-    """Say what this machine, or the spec's hosts, lack, and how to get it.
+    """Say what this machine, the spec's hosts, or its cluster lack, and how to get it.
 
     Changes nothing. Exits with 1 when something necessary is missing.
 

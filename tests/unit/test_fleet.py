@@ -55,12 +55,15 @@ def test_services_of_a_host_that_is_away_are_down_and_say_so(monkeypatch: pytest
     assert found["y"].detail == "nothing listens there"
 
 
-def test_a_platform_in_a_cluster_has_no_hosts_to_look_at(tmp_path: Path) -> None:
+def test_a_cluster_that_cannot_be_reached_is_all_that_is_said(tmp_path: Path) -> None:
     file = tmp_path / "stacks" / "Pulumi.case.yaml"
     file.parent.mkdir()
-    file.write_text("config:\n  terrace:tier: 1\n  terrace:target: kubernetes\n")
-    with pytest.raises(InputError, match="'kubernetes' has no hosts to look at"):
-        fleet.checks(tmp_path, "case")
+    nowhere = f"    kubernetes: {{kubeconfig: {tmp_path}/none}}\n"
+    file.write_text(f"config:\n  terrace:tier: 1\n  terrace:target: kubernetes\n  terrace:platform:\n{nowhere}")
+    (check,) = fleet.checks(tmp_path, "case")
+    assert (check.name, check.ok, check.necessary) == ("cluster", False, True)
+    assert f"{tmp_path}/none' is neither a file nor a kubeconfig" in check.found
+    assert check.fix
 
 
 def test_this_machine_alone_is_asked_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ class Cluster(Targets):
     def __init__(self, blueprint: Blueprint, parent: pulumi.Resource) -> None:
         self.blueprint = blueprint
         self.facts = project_facts(blueprint)
-        self.namespace = blueprint.spec.kubernetes.namespace or f"{blueprint.name}-{blueprint.environment}"
+        self.namespace = namespace_of(blueprint)
         self.services: list[Service] = []
         self.calls: list[Calls] = []
         self._targets: dict[str, KubernetesTarget] = {}
@@ -243,6 +243,11 @@ class Cluster(Targets):
     def _document(self, version: str, kind: str, name: str, **parts: Any) -> dict[str, Any]:
         metadata = {"name": name, "namespace": self.namespace, "labels": self.labels}
         return {"apiVersion": version, "kind": kind, "metadata": metadata, **parts}
+
+
+def namespace_of(blueprint: Blueprint) -> str:
+    """Return the name of the namespace that a platform has in a cluster."""
+    return blueprint.spec.kubernetes.namespace or f"{blueprint.name}-{blueprint.environment}"
 
 
 def _or_raise(nodes: object) -> bool:
