@@ -19,7 +19,7 @@ from terrace.errors import InputError
 from terrace.resolve import Blueprint
 from terrace.spec import Host, Person, Team
 from terrace.spec_host import HostConfiguration
-from tests.components.recording import Recorded, _loop, blueprint, plan
+from tests.components.recording import Recorded, blueprint, event_loop, plan
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0 ann@laptop"
 ROLES = {"encrypted_data", "users", "hardening", "firewall", "time", "container_runtime", "kubernetes_node", "gpu"}
@@ -164,7 +164,7 @@ def test_a_platform_that_cannot_be_declared_ends_with_its_error(
 
 def forget() -> None:
     """Let what still waits end, and its failures be forgotten: the next program of this process would meet them."""
-    loop = _loop()
+    loop = event_loop()
     loop.run_until_complete(asyncio.wait_for(asyncio.gather(*asyncio.all_tasks(loop), return_exceptions=True), 30))
     settings._get_rpc_manager().clear()
     settings.SETTINGS.outputs.clear()

@@ -124,10 +124,12 @@ def test_a_link_carries_its_hosts_edges_by_mutual_tls(planned: dict[str, Recorde
     assert "listen 10.1.0.1:15432 ssl" in store["nginx.conf"]
     assert "listen 127.0.0.1:15432 so_keepalive=on;\n    proxy_pass 10.1.0.1:15432;" in front["nginx.conf"]
     assert "proxy_ssl_name store;" in front["nginx.conf"]
-    assert front["authorities/store.crt"] == "[authority-store]"
-    assert store["clients/15432.crt"] == "[authority-eyes][authority-front]", "both have the edge, and nobody else"
-    assert store["clients/15433.crt"] == "[authority-eyes][authority-front]"
-    assert store["clients/15200.crt"] == "[authority-eyes]", "how the host is, monitoring alone may ask"
+    assert front["authorities/store.crt"] == "[authority-store-certificate]"
+    assert store["clients/15432.crt"] == "[authority-eyes-certificate][authority-front-certificate]", (
+        "both have the edge, and nobody else"
+    )
+    assert store["clients/15433.crt"] == "[authority-eyes-certificate][authority-front-certificate]"
+    assert store["clients/15200.crt"] == "[authority-eyes-certificate]", "how the host is, monitoring alone may ask"
     assert "8443" not in store["nginx.conf"] + front["nginx.conf"]
     assert "listen 10.1.0.2:15432" not in front["nginx.conf"]
 

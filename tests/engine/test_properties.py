@@ -96,7 +96,6 @@ def _nothing_is_synced() -> Iterator[None]:
 @given(st.randoms(use_true_random=True).map(_story))
 @settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

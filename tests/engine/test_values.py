@@ -41,7 +41,7 @@ _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 
 
 @given(value=_PLAIN)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_stored_comes_back(value: Any) -> None:
     for given_ in (value, Secret(value), {"deep": [Secret(value), UNKNOWN]}):
         stored = json.loads(json.dumps(encode(given_, _CRYPTER), allow_nan=False))

@@ -33,7 +33,7 @@ PARTS = ["name", "command", "memory_mb", "path", "content", "port", "auth", "slo
 # Things of the right names and shapes with wrong values in them: what reaches deepest into a rule.
 INNER = st.dictionaries(st.sampled_from(PARTS), VALUES, max_size=6)
 VARIABLES = st.dictionaries(st.sampled_from(NAMES), VALUES | st.lists(INNER, max_size=3), max_size=12)
-FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FUZZ = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
 
 def readable(value: Any) -> str:
