@@ -13,9 +13,11 @@ from terrace.edges import Listener
 from terrace.images import Images
 from terrace.images.table import ImageTable
 from terrace.rights import RightsTable, SlotRights
+from terrace.spec_kubernetes import Kubernetes
 from terrace.targets.kubernetes import content, namespace, network
 from terrace.targets.kubernetes.announced import ROUTE_TEXTS
 from terrace.targets.kubernetes.network import Calls
+from terrace.targets.kubernetes.nodes import Nodes
 from terrace.targets.kubernetes.pods import CHECKSUM, Pod, Surroundings
 from terrace.team import Member
 from terrace.workload import Artifact, File, Port, Probe, Process, Route, SetupStep, Workload
@@ -48,7 +50,8 @@ def content_of(workload: Workload = WORKLOAD) -> content.Content:
 
 def template(workload: Workload = WORKLOAD, tier: int = 1, pull_secret: str | None = None) -> dict[str, Any]:
     around = Surroundings("dev", tier, Images("", None, ImageTable.load()), {}, "authority", pull_secret)
-    return Pod(workload, content_of(workload), FILL, {}, 10001, around).template()
+    anywhere = Nodes.of(Kubernetes(), "tracking")
+    return Pod(workload, content_of(workload), FILL, {}, 10001, around, anywhere).template()
 
 
 def test_places_are_those_of_a_pod_and_no_variable_is_put_in_by_kubernetes() -> None:
