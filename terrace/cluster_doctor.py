@@ -50,14 +50,17 @@ def _asked(look: Look, cluster: Cluster, blueprint: Blueprint) -> Iterator[Check
 
 def _rights(cluster: Cluster, blueprint: Blueprint) -> Iterator[Check]:
     place = namespace_of(blueprint)
+    places = [place, *(f"{place}-team-{name}" for name in blueprint.spec.kubernetes.teams)]
     kinds = [Kind(version.rpartition("/")[0], version.rpartition("/")[2], name) for version, name in KINDS]
-    refused = missing(cluster, [Right(verb, kind, place) for kind in kinds for verb in VERBS])
+    refused = missing(cluster, [Right(verb, kind, each) for each in places for kind in kinds for verb in VERBS])
     needed = [each for each in refused if each != "delete namespaces"]  # a destroy leaves the namespace
     if needed:
         said = f"the credentials may not: {', '.join(needed)}"
-        yield Check("rights", False, said, f"have the cluster's administrator allow it in {place}")
+        yield Check(
+            "rights", False, said, "have the cluster's administrator allow it, or bring it up with their account"
+        )
     else:
-        yield Check("rights", True, f"everything that is needed in {place}")
+        yield Check("rights", True, f"objects of each kind in {', '.join(places)}")
 
 
 def _storage(cluster: Cluster, blueprint: Blueprint) -> Iterator[Check]:
@@ -92,8 +95,10 @@ def _pull_secret(cluster: Cluster, blueprint: Blueprint) -> Iterator[Check]:
 
 def _nodes(cluster: Cluster, blueprint: Blueprint) -> Iterator[Check]:
     spec = blueprint.spec.kubernetes
-    nodes = cluster.items(Kind("", "v1", "Node"), "")
-    yield Check("nodes", bool(nodes), f"{len(nodes)} of them", "" if nodes else "add nodes to the cluster")
+    nodes = [each for each in cluster.items(Kind("", "v1", "Node"), "") if _takes_pods(each)]
+    yield Check("nodes", bool(nodes), f"{len(nodes)} of them", "" if nodes else "add nodes that are ready")
+    if not nodes:
+        return
     for slot, placed in spec.placed.items():
         labels = spec.pools[placed.pool].labels if placed.pool else {}
         fitting = [each for each in nodes if labels.items() <= _labels(each).items()]
@@ -109,6 +114,12 @@ def _nodes(cluster: Cluster, blueprint: Blueprint) -> Iterator[Check]:
 
 
 LOOKS: tuple[Look, ...] = (_rights, _storage, _dns, _pull_secret, _nodes)
+
+
+def _takes_pods(node: Mapping[str, Any]) -> bool:
+    conditions = field(node, "status", "conditions") or []
+    ready = any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+    return ready and not field(node, "spec", "unschedulable")
 
 
 def _labels(found: Mapping[str, Any]) -> dict[str, str]:

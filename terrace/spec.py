@@ -249,7 +249,9 @@ class PlatformSpec(Running):
             if name not in self.team.groups:
                 listed = f"known: {', '.join(sorted(self.team.groups))}" if self.team.groups else "there are none"
                 yield Problem(path, f"it is no group of team.groups ({listed})")
-            elif (length := platforms + 1 + len(name)) > LONGEST_NAMESPACE:
+            elif name.endswith("-"):
+                yield Problem(path, "the name of a namespace ends with a letter or a digit")
+            elif (length := platforms + len("-team-") + len(name)) > LONGEST_NAMESPACE:
                 why = f"with the platform's it would have {length} characters, of {LONGEST_NAMESPACE} that it may have"
                 yield Problem(path, f"{why}; set kubernetes.namespace to a shorter name")
 

@@ -102,5 +102,5 @@ class Kubernetes(Model):
     )
     teams: Mapping[Name, TeamNamespace] = Field(
         default_factory=dict,
-        description="Groups of `team.groups` with a namespace of their own for their work, `<namespace>-<group>`.",
+        description="Groups of `team.groups` with a namespace of their own for their work, `<namespace>-team-<group>`.",
     )

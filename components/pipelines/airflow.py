@@ -44,8 +44,10 @@ API = f"{PAGES}api/v2/"
 # What people do on its pages, beside what a request's method says; the latter's object is the request itself.
 ACTS = (
     Act(rf"(?:GET|POST) {PAGES}auth/.*", "read"),  # a login is seen by the account that comes with the answer
-    Act(rf"(?:POST|PATCH) {API}.*/(?:list|dry_run)", "read"),
-    Act(rf"(?:GET|HEAD) {API}dags/([^/]+)/.*/(?:logs|xcomEntries)(?:/.*)?", "read_data"),
+    Act(rf"POST {API}dags/[^/]+/dagRuns(?:/[^/]+/taskInstances)?/list", "read"),
+    Act(rf"POST {API}backfills/dry_run", "read"),
+    Act(rf"PATCH {API}dags/[^/]+/dagRuns/[^/]+/task(?:Group)?Instances/[^/]+(?:/-?\d+)?/dry_run", "read"),
+    Act(rf"(?:GET|HEAD) {API}dags/([^/]+)/.*/(?:logs|xcomEntries|state-store|wait)(?:/.*)?", "read_data"),
     Act(rf"POST {API}dags/([^/]+)/dagRuns", "run_pipeline"),
     Act(rf"DELETE {API}dags/([^/]+)", "remove_pipeline"),
 )

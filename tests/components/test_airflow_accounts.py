@@ -129,6 +129,8 @@ def test_answers_name_the_account_whose_token_counts(manager: Manager) -> None:
     assert manager.named(cookie="_token=anns", **through) == "ann"
     assert manager.named(authorization="Bearer anns", cookie="_token=old", **through) == "ann"
     assert manager.named(authorization="Bearer old", cookie="_token=anns", **through) is None, "Airflow refuses that"
+    for loose in ("Bearer  anns", "bearer anns ", "Bearer", "Bearer "):
+        assert manager.named(authorization=loose, cookie="_token=anns", **through) == "ann", "as Airflow reads it"
     assert manager.named(authorization="Basic YW5uOng=", **through) is None, "nobody has looked at the password"
     assert manager.named(**through) is None
     assert manager.named(cookie="_token=anns") is None, "what doesn't come through the gateway needs no name"

@@ -106,6 +106,30 @@ def test_nobody_is_told_of_by_what_anybody_is_answered() -> None:
     assert events(line(1, user="")) == []
 
 
+def test_a_name_counts_only_where_its_service_has_answered() -> None:
+    run = "POST /airflow/api/v2/dags/flights/dagRuns"
+    for status, answered in ((404, ""), (413, ""), (502, "502"), (504, "504")):
+        assert [each[0] for each in events(line(1, run, status=status, answered=answered))] == ["unknown"]
+    assert events(line(1, run, status=404, answered="404")) == [
+        ("ann", "run_pipeline", "pipelines: flights", "failed", 1)
+    ]
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (499, "failed"), (500, "failed"), (504, "failed")])
+def test_what_was_done_by_nobody_known_is_told(status: int, outcome: str) -> None:
+    remove = "DELETE /airflow/api/v2/dags/flights"
+    found = events(line(1, remove, status=status, user=""))
+    assert found == [("unknown", "remove_pipeline", "pipelines: flights", outcome, 1)]
+    assert events(line(1, "GET /airflow/api/v2/dags", status=status, user="")) == []
+    assert events(line(1, remove, status=401, user="")) == [], "nobody was there"
+
+
+@pytest.mark.parametrize("path", ["variables/a/list", "dags/list", "pools/x/dry_run", "connections/list"])
+def test_a_change_is_one_whatever_it_is_called(path: str) -> None:
+    request = f"PATCH /airflow/api/v2/{path}"
+    assert events(line(1, request)) == [("ann", "change", f"pipelines: {request}", "ok", 1)]
+
+
 def test_a_service_that_has_gone_is_told_of_by_method() -> None:
     there = Reader({"ann"}, Acts())
     gone = line(1, "POST /serving/v2/models/flights/infer")

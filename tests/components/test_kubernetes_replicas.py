@@ -47,6 +47,7 @@ def test_monitoring_asks_each_pod(objects: list[dict[str, Any]]) -> None:
         asked[labels["service"], places["port"], job["metrics_path"]] = places["names"]
         service = named(objects, "Service", places["names"][0].partition(".")[0])["spec"]
         assert service["clusterIP"] == "None", "DNS says where each pod is"
+        assert service["publishNotReadyAddresses"], "one that is ill would not be missed"
         assert places["port"] in [port["port"] for port in service["ports"]]
     assert {service for service, _, _ in asked} == SEVERAL
     assert asked["gateway", 15080, "/certificates"] == ["gateway-pods.platform-local.svc"]

@@ -10,7 +10,7 @@ import pytest
 from tests.components.cluster import named, of, whole, with_teams
 from tests.components.recording import Recorded, blueprint, plan
 
-OURS, THEIRS = "platform-local-risk", "platform-local-ads"
+OURS, THEIRS = "platform-local-team-risk", "platform-local-team-ads"
 
 
 @pytest.fixture(scope="module")

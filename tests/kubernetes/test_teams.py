@@ -40,7 +40,7 @@ class Teams:
     def __init__(self, world: World, folder: Path) -> None:
         self.world = world
         self._folder = folder
-        self.ours, self.theirs = f"{world.namespace}-risk", f"{world.namespace}-ads"
+        self.ours, self.theirs = f"{world.namespace}-team-risk", f"{world.namespace}-team-ads"
 
     def up(self, old: str = "", new: str = "") -> dict[str, str]:
         """Bring them up with this change of the spec, and return what happened."""
@@ -112,6 +112,7 @@ def test_what_is_too_much_or_not_safe_is_refused_in_it(teams: Teams) -> None:
     for kind, spec, why in (
         ("Pod", _pod({}, "100m"), "violates PodSecurity"),
         ("Pod", _pod(SAFE, "2"), "exceeded quota: team, requested: requests.cpu=2"),
+        ("Pod", {**_pod(SAFE, "100m"), "priorityClassName": "system-cluster-critical"}, "exceeded quota: no-priority"),
         ("Service", {"type": "LoadBalancer", "ports": [{"port": 80}]}, "exceeded quota: team"),
     ):
         with pytest.raises(AssertionError, match=why):

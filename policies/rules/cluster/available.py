@@ -29,7 +29,8 @@ def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
 def _guards(budget: Resource, resource: Resource) -> bool:
     spec = budget.own["spec"]
     wanted = {name: label.text for name, label in spec["selector"]["matchLabels"].items()}
-    leaves = spec["minAvailable"].is_there or spec["maxUnavailable"].is_there
+    fewest, most = spec["minAvailable"].number, spec["maxUnavailable"].number
+    leaves = (fewest or 0) >= 1 or (most is not None and most < (resource.own["spec"]["replicas"].number or 1))
     same = namespace_of(budget) == namespace_of(resource)
     return same and leaves and bool(wanted) and wanted.items() <= pod_labels(resource).items()
 

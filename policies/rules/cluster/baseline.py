@@ -11,6 +11,7 @@ from policies.stack import Stack
 from policies.values import Value
 
 # What containers have anyway, by the baseline of Kubernetes' Pod Security Standards.
+KERNEL = "it may call everything of the node's kernel"
 USUAL = frozenset(
     {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"}
     | {"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
@@ -22,6 +23,10 @@ def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
     for name in ("hostNetwork", "hostPID", "hostIPC"):
         if pod[name].held not in (None, False):
             yield Violation(pod[name].path, "it is in a namespace of the node's")
+    if pod["securityContext"]["seccompProfile"]["type"].text == "Unconfined":
+        yield Violation(pod["securityContext"]["seccompProfile"]["type"].path, KERNEL)
+    for setting in pod["securityContext"]["sysctls"]:
+        yield Violation(setting.path, "it changes a setting of the node's kernel")
     for volume in pod["volumes"]:
         if volume["hostPath"].held is not None:
             yield Violation(volume["hostPath"].path, "it has a folder of the node's")
@@ -41,7 +46,7 @@ def _of_container(security: Value) -> Iterator[Violation]:
     if security["procMount"].held not in (None, "Default"):
         yield Violation(security["procMount"].path, "it sees what is hidden of the node's kernel")
     if security["seccompProfile"]["type"].text == "Unconfined":
-        yield Violation(security["seccompProfile"]["type"].path, "it may call everything of the node's kernel")
+        yield Violation(security["seccompProfile"]["type"].path, KERNEL)
 
 
 RULE = Rule(

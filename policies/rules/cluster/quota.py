@@ -8,6 +8,7 @@ from policies.cluster import is_kind, kind_of, name_of, namespace_of
 from policies.resource import Resource
 from policies.rule import Rule, Violation
 from policies.stack import Stack
+from policies.values import Value
 
 WANTED = {"ResourceQuota": ("hard", "nothing limits what is in it"), "LimitRange": ("limits", "pods may name no limit")}
 
@@ -15,8 +16,12 @@ WANTED = {"ResourceQuota": ("hard", "nothing limits what is in it"), "LimitRange
 def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
     within = [each for each in stack.having(is_kind(*WANTED)) if namespace_of(each) == name_of(resource)]
     for kind, (part, problem) in WANTED.items():
-        if not any(each.own["spec"][part].is_there for each in within if kind_of(each) == kind):
+        if not any(_holds(each.own["spec"][part], kind) for each in within if kind_of(each) == kind):
             yield Violation("metadata.name", problem)
+
+
+def _holds(value: Value, kind: str) -> bool:
+    return value.is_there if kind == "ResourceQuota" else any(each["type"].text == "Container" for each in value)
 
 
 RULE = Rule(

@@ -13,7 +13,8 @@ from policies.values import Value
 ROLES, BINDINGS = ("Role", "ClusterRole"), ("RoleBinding", "ClusterRoleBinding")
 TO_MORE_RIGHTS = frozenset({"bind", "escalate", "impersonate"})
 ALL_POWERFUL = frozenset({"admin", "cluster-admin", "edit"})
-ANYBODY = frozenset({"system:anonymous", "system:authenticated", "system:serviceaccounts", "system:unauthenticated"})
+ANYBODY = frozenset({"system:anonymous", "system:authenticated", "system:masters", "system:unauthenticated"})
+ALL_SERVICES = "system:serviceaccounts"  # of the cluster, or with a namespace behind it
 
 
 def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
@@ -25,8 +26,8 @@ def _check(resource: Resource, _stack: Stack) -> Iterator[Violation]:
     if role["kind"].text == "ClusterRole" and role["name"].text in ALL_POWERFUL:
         yield Violation(role["name"].path, "the cluster's own role may do far more than one job needs")
     for subject in resource.own["subjects"]:
-        if subject["name"].text in ANYBODY:
-            yield Violation(subject["name"].path, "everybody has the role who reaches the cluster")
+        if subject["name"].text in ANYBODY or subject["name"].text.startswith(ALL_SERVICES):
+            yield Violation(subject["name"].path, "more have the role than anybody can name")
 
 
 def _of_rule(rule: Value, *, everywhere: bool) -> Iterator[Violation]:

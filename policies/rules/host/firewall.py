@@ -8,8 +8,9 @@ from policies.cluster import is_kind, kind_of, name_of, namespace_of
 from policies.resource import Resource, is_host
 from policies.rule import Rule, Violation
 from policies.stack import Stack
+from policies.values import Value
 
-IN_A_CLUSTER_FROM = 3
+IN_A_CLUSTER_FROM, ENTRANCE = 3, "gateway"
 OF_TERRACE = "terrace-"
 # Accounts that programs run as, by Debian's base system and the usual packages.
 OF_PROGRAMS = frozenset(
@@ -25,20 +26,38 @@ def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
         yield from _of_host(resource, stack)
     elif kind_of(resource) == "Namespace":
         policies = stack.having(is_kind("NetworkPolicy"))
-        if not any(_denies_all(each) for each in policies if namespace_of(each) == name_of(resource)):
+        denied = [_denied(each) for each in policies if namespace_of(each) == name_of(resource)]
+        if not set().union(*denied) >= {"Ingress", "Egress"}:
             yield Violation("metadata.name", "every pod of the cluster reaches every pod in it", IN_A_CLUSTER_FROM)
     else:
-        for side in ("ingress", "egress"):
-            for rule in resource.own["spec"][side]:
-                if not any(rule[part].is_there for part in ("from", "to", "ports")):
-                    yield Violation(rule.path, "it opens everything", IN_A_CLUSTER_FROM)
+        yield from _of_policy(resource)
 
 
-def _denies_all(policy: Resource) -> bool:
+def _denied(policy: Resource) -> set[str]:
+    """Return the sides that a policy closes for every pod of its namespace."""
     spec = policy.own["spec"]
     some = any(spec["podSelector"][part].is_there for part in ("matchLabels", "matchExpressions"))
-    opens = any(spec[side].is_there for side in ("ingress", "egress"))
-    return not some and not opens and {side.text for side in spec["policyTypes"]} == {"Ingress", "Egress"}
+    sides = {side.text for side in spec["policyTypes"]}
+    return set() if some else {side for side in sides if not spec[side.lower()].is_there}
+
+
+def _of_policy(policy: Resource) -> Iterator[Violation]:
+    spec = policy.own["spec"]
+    is_entrance = spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"].text == ENTRANCE
+    for side, part in (("ingress", "from"), ("egress", "to")):
+        for rule in spec[side]:
+            peers = list(rule[part])
+            if not peers and not (is_entrance and rule["ports"].is_there):
+                yield Violation(rule.path, "it is open to everybody", IN_A_CLUSTER_FROM)
+            for peer in peers:
+                if any(_is_everybody(name, value) for name, value in peer.items()):
+                    yield Violation(peer.path, "it is open to everybody", IN_A_CLUSTER_FROM)
+
+
+def _is_everybody(name: str, value: Value) -> bool:
+    if name == "namespaceSelector":
+        return not value.is_there
+    return name == "ipBlock" and value["cidr"].text in ("0.0.0.0/0", "::/0") and not value["except"].is_there
 
 
 def _of_host(resource: Resource, stack: Stack) -> Iterator[Violation]:

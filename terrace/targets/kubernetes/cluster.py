@@ -235,8 +235,9 @@ class Cluster(Targets):
             made = declare(f"team-{name}", team.its_namespace(), kept)
             within = pulumi.ResourceOptions(parent=of_team, provider=self._provider, depends_on=[made])
             kept = pulumi.ResourceOptions.merge(kept, within)
-            for part, document in team.guards().items():
-                declare(f"team-{name}-{part}", document, kept)
+            guards = [declare(f"team-{name}-{part}", document, kept) for part, document in team.guards().items()]
+            # Nobody is let in before it is guarded.
+            within = pulumi.ResourceOptions.merge(within, pulumi.ResourceOptions(depends_on=guards))
             for part, document in team.contents().items():
                 declare(f"team-{name}-{part}", document, within)
 

@@ -254,7 +254,8 @@ class KubernetesTarget(Target):
         document = self._document("policy/v1", "PodDisruptionBudget", name, labels, spec=spec)
         self._cluster.declare(f"{name}-budget", document, parent)
         ports = [{"name": port.name, "protocol": "TCP", "port": port.number} for port in workload.ports]
-        pods = {"clusterIP": "None", "selector": selector, "ports": ports}
+        # Monitoring must see those that aren't ready, too.
+        pods = {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": selector, "ports": ports}
         self._cluster.declare(
             f"{name}-pods", self._document("v1", "Service", each_pods_name(name), labels, spec=pods), parent
         )

@@ -35,6 +35,19 @@ RULES: Sequence[Mapping[str, Any]] = (
     {"apiGroups": ["batch"], "resources": ["cronjobs", "jobs"], "verbs": list(CHANGE)},
     {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": list(own.VIEW)},
 )
+# Pods of these classes would have the scheduler end others, the platform's among them.
+NO_PRIORITY: Mapping[str, Any] = {
+    "hard": {"pods": "0"},
+    "scopeSelector": {
+        "matchExpressions": [
+            {
+                "scopeName": "PriorityClass",
+                "operator": "In",
+                "values": ["system-cluster-critical", "system-node-critical"],
+            }
+        ]
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -81,7 +94,7 @@ class Team:
     @property
     def namespace(self) -> str:
         """Name of the namespace."""
-        return f"{self.surroundings.namespace}-{self.name}"
+        return f"{self.surroundings.namespace}-team-{self.name}"
 
     def its_namespace(self) -> dict[str, Any]:
         """Return the namespace as the API has it."""
@@ -95,6 +108,7 @@ class Team:
             "deny": self._document(networking, "NetworkPolicy", "default-deny", spec=dict(CLOSED)),
             "edges": self._document(networking, "NetworkPolicy", "team", spec=self._open()),
             "quota": self._document("v1", "ResourceQuota", "team", spec=limits),
+            "priority": self._document("v1", "ResourceQuota", "no-priority", spec=dict(NO_PRIORITY)),
             "limits": self._document("v1", "LimitRange", "team", spec=own.limits()),
             # Pods that name no account have this one, which the cluster makes with each namespace.
             "account": self._document("v1", "ServiceAccount", "default", automountServiceAccountToken=False),

@@ -2,7 +2,7 @@
 
 A line says account, method, path, and status, and the slot where the gateway asked for the account; a query, a body,
 and the client's address are not in it. Where a service asks for the account itself, its status tells whether it was
-right.
+right; what nginx answers without the service, as a body that is too large, tells nothing of an account.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .acts import Acts
+from .acts import Acts, Meaning
 
 SESSION_SECONDS = 1800  # who was away for longer logs in anew
 UNKNOWN = "unknown"
+GONE = (502, 504)  # the service has said nothing
+LEFT = 499  # nginx's own: who asked didn't wait
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Request:
     path: str
     status: int
     slot: str
+    answered: str = "-"  # the service's own status; empty where nginx answered
 
     @classmethod
     def parse(cls, line: str) -> Request | None:
@@ -89,10 +92,15 @@ class Reader:
     def _done(self, request: Request) -> Iterable[tuple[str, str, str, str]]:
         meaning = self.acts.meaning(request.method, request.path, request.slot)
         slot, asked = meaning.slot, bool(request.slot)  # else the service asks for the account itself
-        if not request.user or not slot or (not asked and not meaning.action):
+        if not slot or (not asked and not meaning.action):
+            return
+        if not request.user:
+            yield from self._by_nobody(request, meaning)
             return
         sure = asked or request.status < 400  # else nobody may have asked for the password
         actor = request.user if sure and request.status != 401 else self._known(request.user)
+        if not asked and (not request.answered or request.status in GONE):
+            actor = UNKNOWN
         if request.status == 401:
             yield actor, "login", slot, "refused"
             return
@@ -104,6 +112,14 @@ class Reader:
             return
         outcome = "ok" if request.status < 400 else "refused" if request.status == 403 else "failed"
         yield actor, meaning.action or "change", f"{slot}: {meaning.about}" if meaning.about else slot, outcome
+
+    @staticmethod
+    def _by_nobody(request: Request, meaning: Meaning) -> Iterable[tuple[str, str, str, str]]:
+        """Yield what was changed, or may have been, where the service didn't say by whom."""
+        done = request.status < 400 or request.status == LEFT or request.status >= 500
+        if done and not request.slot and meaning.action not in ("", "read"):
+            about = f"{meaning.slot}: {meaning.about}" if meaning.about else meaning.slot
+            yield UNKNOWN, meaning.action, about, "ok" if request.status < 400 else "failed"
 
     def _known(self, user: str) -> str:
         return user if user in self.accounts else UNKNOWN

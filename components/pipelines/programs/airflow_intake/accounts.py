@@ -165,7 +165,8 @@ async def _name(request: Request) -> str:
     if FORWARDED not in request.headers:
         return ""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    token = given if scheme.lower() == "bearer" else request.cookies.get(COOKIE_NAME_JWT_TOKEN)
+    given = given.strip() if scheme.lower() == "bearer" else ""
+    token = given or request.cookies.get(COOKIE_NAME_JWT_TOKEN)
     try:
         return str((await resolve_user_from_token(token)).username)
     except HTTPException:  # none, or none that counts
