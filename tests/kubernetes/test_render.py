@@ -15,10 +15,10 @@ from terrace.engine.outline import outline
 from terrace.rendered_folder import write
 from terrace.rendering import rendered
 from terrace.resolve import Blueprint
-from tests.kubernetes.test_platform import DEPLOYMENTS, JOBS, STATEFUL_SETS, storage, wanted
+from tests.kubernetes.test_platform import DEPLOYMENTS, JOBS, STATEFUL_SETS, wanted
 from tests.kubernetes.world import World, steps
 
-__all__ = ["storage", "wanted"]  # fixtures
+__all__ = ["wanted"]  # a fixture
 
 SECONDS = 120
 # Of an object's metadata these are its author's; the rest is the server's.
