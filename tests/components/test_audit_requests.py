@@ -122,6 +122,7 @@ def test_what_was_done_by_nobody_known_is_told(status: int, outcome: str) -> Non
     assert found == [("unknown", "remove_pipeline", "pipelines: flights", outcome, 1)]
     assert events(line(1, "GET /airflow/api/v2/dags", status=status, user="")) == []
     assert events(line(1, remove, status=401, user="")) == [], "nobody was there"
+    assert events(line(1, "GET /dvc/healthz", status=status, user="", slot="")) == [], "anybody may ask how it is"
 
 
 @pytest.mark.parametrize("path", ["variables/a/list", "dags/list", "pools/x/dry_run", "connections/list"])

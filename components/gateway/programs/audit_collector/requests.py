@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .acts import Acts, Meaning
+from .acts import READING, Acts, Meaning
 
 SESSION_SECONDS = 1800  # who was away for longer logs in anew
 UNKNOWN = "unknown"
@@ -115,9 +115,9 @@ class Reader:
 
     @staticmethod
     def _by_nobody(request: Request, meaning: Meaning) -> Iterable[tuple[str, str, str, str]]:
-        """Yield what was changed, or may have been, where the service didn't say by whom."""
+        """Yield what was changed, or may have been, where the service didn't say by whom; anybody reads its health."""
         done = request.status < 400 or request.status == LEFT or request.status >= 500
-        if done and not request.slot and meaning.action not in ("", "read"):
+        if done and not request.slot and request.method not in READING and meaning.action not in ("", "read"):
             about = f"{meaning.slot}: {meaning.about}" if meaning.about else meaning.slot
             yield UNKNOWN, meaning.action, about, "ok" if request.status < 400 else "failed"
 
