@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from policies.cluster import is_workload
 from policies.resource import Resource, is_component, is_service, runs_role, service_of
 from policies.values import UNKNOWN
 
@@ -42,6 +43,11 @@ class Stack:
     def having(self, fits: Callable[[Resource], bool]) -> Iterator[Resource]:
         """Yield the resources that ``fits`` says yes to."""
         return filter(fits, self.resources)
+
+    @cached_property
+    def workloads(self) -> tuple[Resource, ...]:
+        """What has pods in a cluster."""
+        return tuple(self.having(is_workload))
 
     @cached_property
     def slots(self) -> frozenset[str]:

@@ -24,7 +24,7 @@ def _check(resource: Resource, stack: Stack) -> Iterator[Violation]:
 
 def _without_digest(stack: Stack) -> Iterator[Violation]:
     """Tell once of the whole stack, and not of each pod, what one command mends."""
-    images = [container["image"] for each in stack.having(is_workload) for container in containers(each)]
+    images = [container["image"] for each in stack.workloads for container in containers(each)]
     missing = {image.text for image in images if "@sha256:" not in image.text}
     if missing:
         yield Violation("images", f"{len(missing)} images are known by a tag alone, which may be moved", BY_PROFILE)
