@@ -16,6 +16,7 @@ from terrace.engine.kubernetes.settings import Settings
 from terrace.resolve import Blueprint
 from terrace.targets.kubernetes.cluster import namespace_of
 from terrace.targets.kubernetes.objects import KINDS
+from terrace.targets.kubernetes.teams import team_namespace
 
 DNS_PORT = 53
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -50,7 +51,7 @@ def _asked(look: Look, cluster: Cluster, blueprint: Blueprint) -> Iterator[Check
 
 def _rights(cluster: Cluster, blueprint: Blueprint) -> Iterator[Check]:
     place = namespace_of(blueprint)
-    places = [place, *(f"{place}-team-{name}" for name in blueprint.spec.kubernetes.teams)]
+    places = [place, *(team_namespace(place, name) for name in blueprint.spec.kubernetes.teams)]
     kinds = [Kind(version.rpartition("/")[0], version.rpartition("/")[2], name) for version, name in KINDS]
     refused = missing(cluster, [Right(verb, kind, each) for each in places for kind in kinds for verb in VERBS])
     needed = [each for each in refused if each != "delete namespaces"]  # a destroy leaves the namespace

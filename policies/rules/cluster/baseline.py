@@ -10,8 +10,8 @@ from policies.rule import Rule, Violation
 from policies.stack import Stack
 from policies.values import Value
 
-# What containers have anyway, by the baseline of Kubernetes' Pod Security Standards.
 KERNEL = "it may call everything of the node's kernel"
+# What containers have anyway, by the baseline of Kubernetes' Pod Security Standards.
 USUAL = frozenset(
     {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE"}
     | {"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}

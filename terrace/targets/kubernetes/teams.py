@@ -94,7 +94,7 @@ class Team:
     @property
     def namespace(self) -> str:
         """Name of the namespace."""
-        return f"{self.surroundings.namespace}-team-{self.name}"
+        return team_namespace(self.surroundings.namespace, self.name)
 
     def its_namespace(self) -> dict[str, Any]:
         """Return the namespace as the API has it."""
@@ -150,8 +150,13 @@ class Team:
         return {"apiVersion": version, "kind": kind, "metadata": metadata, **parts}
 
 
+def team_namespace(platforms: str, group: str) -> str:
+    """Return the name of a group's namespace; ``platforms`` is the platform's own."""
+    return f"{platforms}-team-{group}"
+
+
 def quota(space: TeamNamespace, accelerator: str) -> dict[str, Any]:
-    """Return the ``spec`` of the quota: what its pods may take together, and nothing that is reached from outside."""
+    """Return the ``spec`` of the quota: what its pods may take together, and no address outside of the cluster."""
     hard = {
         "requests.cpu": str(space.cores),
         "requests.memory": f"{space.memory_gb}Gi",
